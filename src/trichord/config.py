@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, ClassVar
 
-from trichord.errors import ConfigError
+from trichord.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ def _rebuild(value: Any) -> Any:
 
 
 def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, value) for every leaf of plain data, in order."""
+    """Yield (dotted path, value) for every leaf of plain data, in order. A list of plain values is one leaf."""
     children: Any = None
     if isinstance(data, Mapping):
         children = data.items()
-    elif isinstance(data, (list, tuple)):
+    elif isinstance(data, (list, tuple)) and any(isinstance(entry, (Mapping, list, tuple)) for entry in data):
         children = enumerate(data)
-    if children is None or not data:
+    if not children:
         yield path, data
         return
     for key, value in children:
@@ -83,3 +83,27 @@ def difference(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     left, right = dict(leaves(a.to_dict())), dict(leaves(b.to_dict()))
     paths = [*left, *(path for path in right if path not in left)]
     return {path: (left.get(path), right.get(path)) for path in paths if left.get(path) != right.get(path)}
+
+
+def has_path(config: Config, path: str) -> bool:
+    """Whether a dotted path such as "stages.0.epochs" names a leaf of the configuration."""
+    return path in dict(leaves(config.to_dict()))
+
+
+def replaced(config: Config, changes: Mapping[str, Any]) -> Any:
+    """Return the configuration with the leaves at dotted paths replaced; every check of its classes runs again.
+
+    Raises:
+        ConfigError: a path that names no leaf, or a value that breaks a rule.
+    """
+    data = config.to_dict()
+    known = [path for path, _ in leaves(data)]
+    for path, value in changes.items():
+        if path not in known:
+            raise ConfigError(f"the configuration has no field {path!r}; {nearest(path, known)}")
+        *parents, last = path.split(".")
+        place: Any = data
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        place[int(last) if isinstance(place, list) else last] = value
+    return from_dict(data)

@@ -44,7 +44,7 @@ class DataError(TrichordError):
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return "; did you mean 'x'?" for the known name most like `name`, or the list of known names."""
+    """Return "did you mean 'x'?" for the known name most like `name`, or the list of known names."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1)

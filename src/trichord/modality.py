@@ -58,7 +58,7 @@ def spell(names: Sequence[str], known: Sequence[Modality]) -> str:
 
 def unspell(letters: str, known: Sequence[Modality]) -> tuple[str, ...]:
     """Read letters as modality names, in the order of `known`: "AV" -> ("video", "audio"). "V+A" is read like "VA"."""
-    plain = letters.replace("+", "")
+    plain = "".join(part or "?" for part in letters.split("+"))
     by_letter = {modality.letter: modality.name for modality in known}
     unknown = [letter for letter in plain if letter not in by_letter]
     if unknown or not plain:
