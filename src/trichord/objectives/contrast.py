@@ -1,0 +1,38 @@
+"""Similarity tables and the softmax over their rows and columns, shared by every contrastive objective."""
+
+from __future__ import annotations
+
+import torch
+
+from trichord.shapes import Float, Tensor
+
+
+def inner_products(left: Float[Tensor, "left dim"], right: Float[Tensor, "right dim"]) -> Float[Tensor, "left right"]:
+    """Return every inner product of two tables, multiplied under the caller's autocast and widened to fp32 at least."""
+    product = left @ right.T
+    return product.to(torch.promote_types(product.dtype, torch.float32))
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Return a context in which nothing is autocast, for differences of nearly equal numbers and for long sums."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def both_directions(logits: Float[Tensor, "batch batch"], label_smoothing: float = 0.0) -> Float[Tensor, ""]:
+    """Cross-entropy against the diagonal, each row over its columns plus each column over its rows.
+
+    Written with log-sum-exp, which needs no transposed copy of the table: with s = label_smoothing,
+    CE_i = logsumexp_j l_ij - (1 - s) l_ii - s mean_j l_ij.
+
+    Args:
+        logits: (batch, batch), the true pairs on the diagonal.
+        label_smoothing: share of the target that is spread evenly over all candidates, the true one included.
+
+    Returns:
+        Mean over rows plus mean over columns; 0, attached to the graph, for no rows.
+    """
+    if len(logits) == 0:
+        return logits.sum()
+    rows, columns, true = logits.logsumexp(1), logits.logsumexp(0), logits.diagonal()
+    loss = (rows + columns - 2 * (1 - label_smoothing) * true).mean()
+    return loss - 2 * label_smoothing * logits.mean() if label_smoothing else loss
