@@ -1,0 +1,43 @@
+"""From item rows to a batch of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+
+from trichord.batch import Batch, Features
+from trichord.data.dataset import Dataset
+from trichord.shapes import Int
+
+
+def collate(
+    dataset: Dataset,
+    items: Int[np.ndarray, " batch"],
+    modalities: Iterable[str],
+    instance: Mapping[str, Int[np.ndarray, " batch"]] | None = None,
+) -> Batch:
+    """Read the features of items.
+
+    Args:
+        dataset: where from.
+        items: item rows of the batch, in order.
+        modalities: names of the modalities to read.
+        instance: modality name -> the instance to read for each item (see `draw_instances`; not looked at where the
+            item lacks the modality). A modality that is not named, or None, means each item's first instance.
+
+    Returns:
+        A batch of float32 tensors. `Features.rows` names the rows whose item holds the modality; a modality that no
+        item of the batch holds is absent.
+    """
+    features: dict[str, Features] = {}
+    for name in modalities:
+        rows = np.flatnonzero(dataset.has(name)[items])
+        if not len(rows):
+            continue
+        chosen = dataset.instances(name).first[items] if instance is None or name not in instance else instance[name]
+        found = dataset.read(name, chosen[rows])
+        lengths = None if found.lengths is None else torch.from_numpy(found.lengths)
+        features[name] = Features(torch.from_numpy(found.values), torch.from_numpy(rows), lengths)
+    return Batch(torch.from_numpy(np.ascontiguousarray(items, dtype=np.int64)), features)

@@ -1,0 +1,184 @@
+"""A data set on disk, opened: a table of items in memory and features that stay on disk until they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trichord.data.specification import DatasetSpec, Header, ModalitySpec, read_header
+from trichord.data.storage import FeatureArrays, InstanceIndex, StoredModality, modality_files, open_modality
+from trichord.data.table import FIXED_COLUMNS, caption_counts, read_table
+from trichord.errors import ConfigError, DataError, nearest
+from trichord.files import hash_array, hash_bytes, hash_json
+from trichord.modality import Modality
+from trichord.shapes import Bool, Int
+
+__all__ = ["Dataset", "FeatureArrays", "InstanceIndex"]
+
+HEADER_FILE, TABLE_FILE, TEXT_NAME = "dataset.json", "items.parquet", "text"
+
+
+class Dataset:
+    """Items and their features; made by `Dataset.open`.
+
+    Args:
+        path: folder of the data set.
+        header: content of dataset.json.
+        table: checked table of items.
+        stored: modality name -> its arrays.
+    """
+
+    def __init__(self, path: Path, header: Header, table: Any, stored: Mapping[str, StoredModality]) -> None:
+        self.path, self.header, self.table = path, header, table
+        self._stored = stored
+        self.ids: list[str] = table.column("id").to_pylist()
+        self._splits = np.array(table.column("split").to_pylist(), dtype=object)
+        names: dict[str, int] = {}
+        for name in self._splits:
+            names[name] = names.get(name, 0) + 1
+        modalities = tuple(
+            ModalitySpec(entry.modality, entry.kind, entry.dim, stored[entry.modality.name].index.total)
+            for entry in header.modalities
+        )
+        self.spec = DatasetSpec(header.name, modalities, len(self.ids), names)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """Open a data set after checks of its structure that cost little; features are not read.
+
+        Raises:
+            DataError: a file is missing, malformed, truncated or does not fit the others; the message names it.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise DataError("the folder does not exist", file=path, remedy="check the path of the data set")
+        header = read_header(path / HEADER_FILE)
+        table = read_table(path / TABLE_FILE)
+        if not len(table):
+            raise DataError("the table holds no items", file=path / TABLE_FILE, remedy="write at least one item")
+        stored = {entry.modality.name: open_modality(path, entry, len(table)) for entry in header.modalities}
+        check_caption_counts(table, stored, path)
+        return cls(path, header, table, stored)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        letters = "".join(modality.letter for modality in self.modalities)
+        return f"Dataset({self.spec.name!r}, {len(self)} items, modalities {letters}, at {self.path})"
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities, in the order of dataset.json."""
+        return tuple(entry.modality for entry in self.spec.modalities)
+
+    def split(self, *names: str) -> Int[np.ndarray, " rows"]:
+        """Return the rows of the items in the named splits, in the order of the table.
+
+        Raises:
+            ConfigError: no name, or a split that the data set does not have.
+        """
+        known = list(self.spec.splits)
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            found = f"there is no split {unknown[0]!r}" if unknown else "no split was named"
+            raise ConfigError(f"{self.path}: {found}; {nearest(unknown[0] if unknown else '', known)}")
+        return np.flatnonzero(np.isin(self._splits, list(names))).astype(np.int64)
+
+    def split_names(self) -> list[str]:
+        """Return the split of every item."""
+        return list(self._splits)
+
+    def stored(self, modality: str) -> StoredModality:
+        """Return one modality's arrays; raise `ConfigError` with the nearest name when there is no such modality."""
+        if modality not in self._stored:
+            raise ConfigError(
+                f"{self.path}: there is no modality {modality!r}; {nearest(modality, list(self._stored))}"
+            )
+        return self._stored[modality]
+
+    def instances(self, modality: str) -> InstanceIndex:
+        """Return where each item's instances of a modality lie."""
+        return self.stored(modality).index
+
+    def has(self, modality: str) -> Bool[np.ndarray, " items"]:
+        """Return which items hold a modality."""
+        return self.stored(modality).index.count > 0
+
+    def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
+        """Read the features of instances, in the order asked for, as float32."""
+        return self.stored(modality).read(instances)
+
+    @cached_property
+    def _caption_lists(self) -> list[list[str]]:
+        if "captions" not in self.table.column_names:
+            return [[] for _ in self.ids]
+        return [found if found is not None else [] for found in self.table.column("captions").to_pylist()]
+
+    def captions(self, item: int) -> list[str]:
+        """Return the captions of an item; the k-th text instance is the k-th caption. Empty where there are none."""
+        return list(self._caption_lists[item])
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the label columns: every column that the format does not reserve."""
+        return [name for name in self.table.column_names if name not in FIXED_COLUMNS]
+
+    def label(self, column: str) -> list[Any]:
+        """Return a label of every item, None where it is not known."""
+        if column not in self.labels:
+            raise ConfigError(f"{self.path}: there is no label {column!r}; {nearest(column, self.labels)}")
+        values: list[Any] = self.table.column(column).to_pylist()
+        return values
+
+    @property
+    def source(self) -> list[str | None] | None:
+        """The source video of every item, or None where the table has no such column."""
+        if "source" not in self.table.column_names:
+            return None
+        values: list[str | None] = self.table.column("source").to_pylist()
+        return values
+
+    def fingerprint(self) -> str:
+        """Return a hash of what training can see: the table, the modalities and all arrays.
+
+        It does not depend on the folder, the name, the notes, or on how the Parquet file is compressed or cut.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        columns = {
+            name: hash_bytes([json.dumps(self.table.column(name).to_pylist(), default=str).encode()])
+            for name in self.table.column_names
+        }
+        arrays: dict[str, list[str]] = {}
+        for name, stored in self._stored.items():
+            described = f"{stored.header.modality.letter} {stored.header.kind} {stored.header.dim}"
+            owners = np.repeat(np.arange(len(self)), stored.index.count)
+            parts = [stored.values, owners, *([] if stored.offsets is None else [stored.offsets])]
+            arrays[name] = [described, *(hash_array(part) for part in parts)]
+        return hash_json({"columns": columns, "modalities": arrays})
+
+
+def check_caption_counts(table: Any, stored: Mapping[str, StoredModality], path: Path) -> None:
+    """Raise `DataError` when an item with text features has another number of captions than of text instances."""
+    counts = caption_counts(table)
+    if counts is None or TEXT_NAME not in stored:
+        return
+    instances = stored[TEXT_NAME].index.count
+    wrong = np.flatnonzero((instances != counts) & (instances > 0) & (counts > 0))
+    if len(wrong):
+        row = int(wrong[0])
+        name, explicit = table.column("id")[row].as_py(), stored[TEXT_NAME].items is not None
+        raise DataError(
+            f"the item {name!r} has {counts[row]} captions and {instances[row]} text instances",
+            file=modality_files(path, TEXT_NAME).items if explicit else path / TABLE_FILE,
+            row=row,
+            remedy="the k-th text instance of an item is its k-th caption: write as many of one as of the other",
+        )

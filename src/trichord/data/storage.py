@@ -1,0 +1,215 @@
+"""The arrays of one modality: which files they lie in, what must hold between them, and reading chosen instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trichord.data.npy import open_npy
+from trichord.data.specification import ModalityHeader
+from trichord.errors import DataError
+from trichord.shapes import Int
+
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+@dataclass(frozen=True)
+class InstanceIndex:
+    """Where the instances of each item lie: item i owns `first[i]` to `first[i] + count[i] - 1`.
+
+    Args:
+        first: (items,) number of the first instance; where an item has none, the place where it would be.
+        count: (items,) number of instances, 0 where the item lacks the modality.
+    """
+
+    first: Int[np.ndarray, " items"]
+    count: Int[np.ndarray, " items"]
+
+    @property
+    def total(self) -> int:
+        """Number of instances of all items."""
+        return int(self.count.sum())
+
+
+@dataclass(frozen=True)
+class FeatureArrays:
+    """Features of chosen instances.
+
+    Args:
+        values: (rows, dim) pooled vectors or (rows, time, dim) sequences padded with zeros at the end, float32.
+        lengths: (rows,) number of steps of each sequence; None for pooled vectors.
+    """
+
+    values: np.ndarray
+    lengths: Int[np.ndarray, " rows"] | None = None
+
+
+@dataclass(frozen=True)
+class ModalityFiles:
+    """The files of one modality."""
+
+    values: Path
+    items: Path
+    offsets: Path
+
+
+def modality_files(folder: Path, name: str) -> ModalityFiles:
+    """Return the paths NAME.npy, NAME.items.npy and NAME.offsets.npy."""
+    return ModalityFiles(folder / f"{name}.npy", folder / f"{name}.items.npy", folder / f"{name}.offsets.npy")
+
+
+@dataclass(frozen=True)
+class StoredModality:
+    """One modality's arrays, memory-mapped.
+
+    Args:
+        header: its name, kind and width.
+        values: (instances, dim), or (total steps, dim) for sequences.
+        offsets: (instances + 1,) first step of each sequence and the end of the last; None for pooled vectors.
+        items: (instances,) the item of each instance, or None where item i has exactly instance i.
+        index: the instances of each item.
+    """
+
+    header: ModalityHeader
+    values: np.ndarray
+    offsets: np.ndarray | None
+    items: np.ndarray | None
+    index: InstanceIndex
+
+    def read(self, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
+        """Read instances, in the order asked for, as float32."""
+        assert instances.size == 0 or instances.min() >= 0, "an instance number is not negative"
+        if self.offsets is None:
+            return FeatureArrays(np.take(self.values, instances, axis=0).astype(np.float32))
+        start, stop = self.offsets[instances], self.offsets[instances + 1]
+        lengths = (stop - start).astype(np.int64)
+        longest = int(lengths.max()) if len(lengths) else 0
+        padded = np.zeros((len(instances), longest, self.header.dim), np.float32)
+        # One contiguous copy per sequence: faster than one gather of single steps, and it needs no index of steps.
+        for row, (first, last) in enumerate(zip(start.tolist(), stop.tolist(), strict=True)):
+            padded[row, : last - first] = self.values[first:last]
+        return FeatureArrays(padded, lengths)
+
+    def step_instance(self, step: int) -> int:
+        """Return the instance that a row of `values` belongs to."""
+        return step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
+
+    def item_of(self, instance: int) -> int:
+        """Return the item that an instance belongs to."""
+        return instance if self.items is None else int(self.items[instance])
+
+    def chunks(self, max_elements: int = 2**22) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (first row, float32 rows) over `values`. A value too large for float32 becomes infinite."""
+        step = max(1, max_elements // self.header.dim)
+        for start in range(0, len(self.values), step):
+            with np.errstate(over="ignore"):
+                yield start, self.values[start : start + step].astype(np.float32)
+
+
+def open_modality(folder: Path, header: ModalityHeader, num_items: int) -> StoredModality:
+    """Map one modality's files and check them against each other; raise `DataError` naming the file and row."""
+    files = modality_files(folder, header.modality.name)
+    values = open_npy(files.values)
+    offsets = open_npy(files.offsets) if header.kind == "sequence" else None
+    items = open_npy(files.items) if files.items.exists() else None
+    if header.kind == "pooled" and files.offsets.exists():
+        raise DataError(
+            f"{header.modality.name!r} is pooled in dataset.json, so it has no offsets",
+            file=files.offsets,
+            remedy="remove the file, or make the kind 'sequence'",
+        )
+    return check_modality(header, values, offsets, items, num_items, files)
+
+
+def check_modality(
+    header: ModalityHeader,
+    values: np.ndarray,
+    offsets: np.ndarray | None,
+    items: np.ndarray | None,
+    num_items: int,
+    files: ModalityFiles,
+) -> StoredModality:
+    """Check the structure of one modality's arrays (not their values) and index its instances."""
+    if values.dtype not in FLOATS or values.ndim != 2:
+        raise DataError(
+            f"features are float16, float32 or float64 of two axes, found {values.dtype} of shape {values.shape}",
+            file=files.values,
+            remedy="write (instances, dim), or (total steps, dim) and offsets for sequences",
+        )
+    if values.shape[1] != header.dim:
+        raise DataError(
+            f"the vectors have {values.shape[1]} columns, where the dim of {header.modality.name!r} is {header.dim}",
+            file=files.values,
+            remedy="correct the dim in dataset.json or the array",
+        )
+    if offsets is not None:
+        _check_offsets(offsets, len(values), files.offsets)
+    num_instances = len(values) if offsets is None else len(offsets) - 1
+    if items is None:
+        if num_instances != num_items:
+            raise DataError(
+                f"{num_instances} instances for {num_items} items, and no {files.items.name} that says whose they are",
+                file=files.values,
+                remedy=f"write {files.items.name}: the item row of each instance, ascending",
+            )
+        return StoredModality(
+            header, values, offsets, None, InstanceIndex(np.arange(num_items), np.ones(num_items, np.int64))
+        )
+    _check_items(items, num_instances, num_items, files)
+    first = np.searchsorted(items, np.arange(num_items + 1)).astype(np.int64)
+    return StoredModality(header, values, offsets, items, InstanceIndex(first[:-1], np.diff(first)))
+
+
+def _check_offsets(offsets: np.ndarray, num_steps: int, file: Path) -> None:
+    if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) < 1:
+        raise DataError(
+            f"offsets are int64 of shape (instances + 1,), found {offsets.dtype} of shape {offsets.shape}",
+            file=file,
+            remedy="write np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)",
+        )
+    if offsets[0] != 0 or offsets[-1] != num_steps:
+        raise DataError(
+            f"offsets begin at 0 and end at the number of steps, {num_steps}; found {offsets[0]} and {offsets[-1]}",
+            file=file,
+            remedy="write np.concatenate([[0], np.cumsum(lengths)])",
+        )
+    short = np.flatnonzero(np.diff(offsets) < 1)
+    if len(short):
+        row = int(short[0])
+        raise DataError(
+            f"offsets ascend and a sequence has at least one step; found {offsets[row]} then {offsets[row + 1]}",
+            file=file,
+            row=row + 1,
+            remedy="leave empty sequences out (the item then lacks the modality), and sort the offsets",
+        )
+
+
+def _check_items(items: np.ndarray, num_instances: int, num_items: int, files: ModalityFiles) -> None:
+    if items.dtype != np.int64 or items.shape != (num_instances,):
+        raise DataError(
+            f"an item row (int64) per instance is needed, shape ({num_instances},); found {items.dtype} of shape "
+            f"{items.shape}",
+            file=files.items,
+            remedy="write the item row of each instance as int64",
+        )
+    outside = np.flatnonzero((items < 0) | (items >= num_items))
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(
+            f"item row {items[row]} does not exist; there are {num_items} items, counted from 0",
+            file=files.items,
+            row=row,
+            remedy="write rows of items.parquet",
+        )
+    descending = np.flatnonzero(np.diff(items) < 0)
+    if len(descending):
+        row = int(descending[0]) + 1
+        raise DataError(
+            f"item rows do not descend; {items[row - 1]} is followed by {items[row]}",
+            file=files.items,
+            row=row,
+            remedy="sort the instances by item with np.argsort(items, kind='stable'), features included",
+        )
