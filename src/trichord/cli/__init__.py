@@ -1,0 +1,1 @@
+"""The `trichord` command: thin files that parse, call and print."""

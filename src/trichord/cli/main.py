@@ -1,0 +1,65 @@
+"""Entry point: finds the command, runs it, and turns errors into one line each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+import trichord
+from trichord.errors import TrichordError, nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "make a planted corpus, train every order, and check the winners"),
+    "import arrays": ("import_arrays", "make a data set from npz, npy and jsonl files"),
+    "data check": ("data_check", "validate a data set and print what is in it"),
+    "train": ("train", "train one order of one recipe"),
+    "evaluate": ("evaluate", "measure a finished run on a split"),
+    "compare": ("compare", "print the table of several runs, with intervals and paired differences"),
+    "study orders": ("study_orders", "train and compare several orders over several seeds"),
+    "doctor": ("doctor", "print what is installed and whether it works"),
+}
+
+
+def usage() -> str:
+    """Return the list of commands."""
+    lines = [f"  {name:<15} {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    return "usage: trichord COMMAND [options]; trichord COMMAND --help\n\n" + "\n".join(lines)
+
+
+def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Split arguments into the command's name (one or two words) and its own arguments."""
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return name, list(arguments[words:])
+    if arguments[0] in {name.split()[0] for name in COMMANDS}:
+        options = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
+        raise SystemExit(f"trichord {arguments[0]}: say which: {', '.join('trichord ' + name for name in options)}")
+    print(f"error: no command {arguments[0]!r}; {nearest(arguments[0], tuple(COMMANDS))}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit status: 0 done, 1 an error that was explained, 2 wrong usage, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return
+    if arguments[0] == "--version":
+        print(trichord.__version__)
+        return
+    name, rest = find_command(arguments)
+    run: Callable[[list[str]], None] = import_module(f"trichord.cli.{COMMANDS[name][0]}").run
+    try:
+        run(rest)
+    except TrichordError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except KeyboardInterrupt as error:
+        print("\nstopped; what was done is kept, the same command goes on from there", file=sys.stderr)
+        raise SystemExit(130) from error
+
+
+if __name__ == "__main__":
+    main()

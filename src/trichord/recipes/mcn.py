@@ -1,0 +1,134 @@
+"""Multimodal Clustering Networks (Chen et al., ICCV 2021, arXiv 2104.12671), as published and without its faults.
+
+Both build the same encoders from what the data hold: gated units on pooled vectors, word max-pool on word sequences
+(text), ResDAVEnet on log-mel sequences (every other modality with sequences). `mcn` makes each published choice by
+name, also those that are faults; `mcn_fixed` makes the others. docs/objectives.md says what each costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trichord.curricula import OrderStage, parse_order
+from trichord.data import DatasetSpec
+from trichord.encoders import AudioEncoderConfig, EncoderConfig, GatedHeadConfig, JointEncoderConfig, WordPoolConfig
+from trichord.evaluation import EvaluationConfig
+from trichord.modality import TEXT
+from trichord.objectives import (
+    ClusterConfig,
+    InfoNCEConfig,
+    MaskedMarginSoftmaxConfig,
+    ObjectiveConfig,
+    PairwiseConfig,
+    ReconstructionConfig,
+)
+from trichord.recipes.pairs import stage_pairs
+from trichord.runs import ExperimentConfig, MeasurementConfig
+from trichord.training.optimization import OptimizerConfig
+from trichord.training.stage import StageConfig
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of a clustering network. The defaults are those published."""
+
+    dim: int = 6144
+    audio_widths: tuple[int, ...] = (128, 256, 512, 1024)
+    decoder: int = 1024
+    num_clusters: int = 256
+    batch_size: int = 4096
+    memory: int = 40960
+    warmup_steps: int = 5000
+    learning_rate: float = 1e-4
+
+
+LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3)
+
+
+def mcn(spec: DatasetSpec, order: str = "AVT", seed: int = 0, size: Size = Size()) -> ExperimentConfig:
+    """MCN as published: dot products of unbounded vectors, margin 0.001, padding in the mean, targets not detached."""
+    return _network(spec, order, seed, size, published=True)
+
+
+def mcn_fixed(spec: DatasetSpec, order: str = "AVT", seed: int = 0, size: Size = Size()) -> ExperimentConfig:
+    """MCN without its faults: unit vectors, a learnt temperature, spherical k-means, masked padding, fixed targets."""
+    return _network(spec, order, seed, size, published=False)
+
+
+def mcn_small(spec: DatasetSpec, order: str = "AVT", seed: int = 0) -> ExperimentConfig:
+    """`mcn` in a size that trains on a laptop."""
+    return mcn(spec, order, seed, LAPTOP)
+
+
+def mcn_fixed_small(spec: DatasetSpec, order: str = "AVT", seed: int = 0) -> ExperimentConfig:
+    """`mcn_fixed` in a size that trains on a laptop."""
+    return mcn_fixed(spec, order, seed, LAPTOP)
+
+
+def _network(spec: DatasetSpec, order: str, seed: int, size: Size, *, published: bool) -> ExperimentConfig:
+    known = [entry.modality for entry in spec.modalities]
+    stages = parse_order(order, known)
+    used = [entry for entry in spec.modalities if entry.modality.name in stages[-1].modalities]
+    encoders = {e.modality.name: _encoder(e.modality.name, e.kind, e.dim, size, published) for e in used}
+    name = ("mcn" if published else "mcn_fixed") + ("_small" if size == LAPTOP else "")
+    return ExperimentConfig(
+        recipe=name,
+        order=order,
+        seed=seed,
+        letters={e.modality.name: e.modality.letter for e in used},
+        model=JointEncoderConfig(encoders=encoders, normalize=not published),
+        evaluation=MeasurementConfig(
+            scoring=EvaluationConfig(similarity="dot product" if published else "dot product of unit vectors")
+        ),
+        stages=tuple(_stage(stage, encoders, size, published) for stage in stages),
+    )
+
+
+def _encoder(name: str, kind: str, width: int, size: Size, published: bool) -> EncoderConfig:
+    if kind == "pooled":
+        return GatedHeadConfig(input_dim=width, output_dim=size.dim)
+    if name == TEXT.name:
+        return WordPoolConfig(input_dim=width, output_dim=size.dim, mask_padding=not published, max_words=20)
+    return AudioEncoderConfig(
+        input_dim=width,
+        output_dim=size.dim,
+        widths=size.audio_widths,
+        mask_padding=not published,
+        padding_value=0.0 if published else -80.0,
+        unused_input_norm=published,
+    )
+
+
+def _stage(stage: OrderStage, encoders: dict[str, EncoderConfig], size: Size, published: bool) -> StageConfig:
+    contrast = MaskedMarginSoftmaxConfig(margin=0.001) if published else InfoNCEConfig()
+    parts = {
+        "contrast": PairwiseConfig(objective=contrast, pairs=stage_pairs(stage)),
+        "cluster": ClusterConfig(
+            modalities=stage.modalities,
+            dim=size.dim,
+            num_clusters=size.num_clusters,
+            memory_size=size.memory,
+            centroids="mean" if published else "spherical",
+            temperature=None if published else 0.1,
+            margin=0.001 if published else 0.0,
+            max_iterations=100 if published else 20,
+        ),
+        "reconstruction": ReconstructionConfig(
+            weight=50.0 if published else 1.0,
+            dim=size.dim,
+            hidden=size.decoder,
+            output_relu=published,
+            detach_targets=not published,
+            dims={name: encoders[name].target_dim for name in stage.train},
+        ),
+    }
+    optimizer = OptimizerConfig(learning_rate=size.learning_rate, warmup_steps=size.warmup_steps)
+    return StageConfig(
+        modalities=stage.modalities,
+        train=stage.train,
+        objective=ObjectiveConfig(parts=parts),
+        optimizer=optimizer,
+        epochs=30,
+        batch_size=size.batch_size,
+        keep="last" if published else "best",
+    )

@@ -1,0 +1,21 @@
+"""Experiments and run folders: what is trained, where it is kept, and how it is taken up again."""
+
+from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
+from trichord.runs.experiment import ExperimentConfig, MeasurementConfig, SelectionConfig, check_data
+from trichord.runs.model import Model, load
+from trichord.runs.options import RunOptions
+from trichord.runs.run import run_experiment
+
+__all__ = [
+    "DatasetIdentity",
+    "ExperimentConfig",
+    "MeasurementConfig",
+    "Model",
+    "RunDirectory",
+    "RunOptions",
+    "RunRecord",
+    "SelectionConfig",
+    "check_data",
+    "load",
+    "run_experiment",
+]

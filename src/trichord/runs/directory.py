@@ -1,0 +1,181 @@
+"""The run folder, which explains itself.
+
+| file | content |
+|---|---|
+| config.json | version, full configuration, what differs from the recipe, data set name, path and fingerprint |
+| environment.json | packages, Python, commit, hardware, threads, precision |
+| status.json | state (running, finished, failed, interrupted), stages with hashes and verdicts, message |
+| metrics.jsonl | one line per logged step and per validation |
+| checkpoint.safetensors | exact training state while the run is not finished |
+| model.safetensors | the finished model |
+| results/SPLIT/ | one result per task, with its per-query values |
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trichord
+from trichord.config import difference, from_dict
+from trichord.errors import RunError
+from trichord.files import read_json, write_json, write_text
+from trichord.runs.experiment import ExperimentConfig
+
+RUN_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class DatasetIdentity:
+    """Which data a run used: name, where they lay, and the fingerprint of their content."""
+
+    name: str
+    path: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What config.json holds.
+
+    Args:
+        config: the experiment.
+        changes: dotted path -> [value of the recipe, value of this run], for every field that was overridden.
+        dataset: the data.
+    """
+
+    config: ExperimentConfig
+    changes: dict[str, tuple[Any, Any]]
+    dataset: DatasetIdentity
+
+
+class RunDirectory:
+    """A run folder: where its files lie, and reading and writing them.
+
+    Args:
+        path: the folder; it need not exist yet.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.environment_file = self.path / "environment.json"
+        self.status_file = self.path / "status.json"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.checkpoint_file = self.path / "checkpoint.safetensors"
+        self.model_file = self.path / "model.safetensors"
+        self.tensorboard_folder = self.path / "tensorboard"
+
+    def results_folder(self, split: str) -> Path:
+        """Results on a split."""
+        return self.path / "results" / split
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config_file.exists()
+
+    def begin(self, record: RunRecord) -> None:
+        """Write config.json for a new run, or check that the run begun here is the same one.
+
+        Raises:
+            RunError: the folder holds another experiment, other data, another format, or files that are not a run's.
+        """
+        if not self.exists:
+            if self.path.exists() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+                raise RunError(f"{self.path} is not empty and holds no run; choose another folder")
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(
+                self.config_file,
+                {
+                    "run_format": RUN_FORMAT,
+                    "trichord": trichord.__version__,
+                    "config": record.config.to_dict(),
+                    "changes": record.changes,
+                    "dataset": vars(record.dataset),
+                },
+            )
+            return
+        there = self.record()
+        unlike = difference(there.config, record.config)
+        if unlike:
+            shown = "; ".join(f"{path}: {a!r} there, {b!r} here" for path, (a, b) in list(unlike.items())[:5])
+            raise RunError(
+                f"{self.path} holds another experiment ({shown}); choose another --out, or repeat its settings"
+            )
+        if there.dataset.fingerprint != record.dataset.fingerprint:
+            raise RunError(
+                f"{self.path} was begun on data {there.dataset.name!r} with fingerprint {there.dataset.fingerprint}, "
+                f"these have {record.dataset.fingerprint}; choose another --out, or restore the data"
+            )
+
+    def record(self) -> RunRecord:
+        """Read config.json. Raises `RunError` when there is no run or it has another format."""
+        if not self.exists:
+            raise RunError(
+                f"{self.path} is not a run folder (it has no config.json); name a folder made by `trichord train`"
+            )
+        data = read_json(self.config_file)
+        if not isinstance(data, dict) or data.get("run_format") != RUN_FORMAT:
+            found = data.get("run_format") if isinstance(data, dict) else None
+            raise RunError(
+                f"{self.path} has run format {found!r} (written by trichord {data.get('trichord') if found else '?'}); "
+                f"this trichord, {trichord.__version__}, reads format {RUN_FORMAT}. Use the version that wrote it"
+            )
+        changes = {path: (a, b) for path, (a, b) in data["changes"].items()}
+        return RunRecord(from_dict(data["config"]), changes, DatasetIdentity(**data["dataset"]))
+
+    def status(self) -> dict[str, Any]:
+        """Read status.json; {"state": "new"} when nothing was begun."""
+        return dict(read_json(self.status_file)) if self.status_file.exists() else {"state": "new"}
+
+    def write_status(self, **changes: Any) -> None:
+        """Update fields of status.json."""
+        write_json(self.status_file, {**self.status(), **changes})
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.status()["state"] == "finished")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises `RunError` when another process trains here."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"another process is working in {self.path}; wait for it or stop it") from error
+            yield
+
+    def append_metrics(self, **values: Any) -> None:
+        """Append one line to metrics.jsonl."""
+        with open(self.metrics_file, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(values, allow_nan=False) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read metrics.jsonl; a last line cut short by a kill is left out."""
+        if not self.metrics_file.exists():
+            return []
+        lines = self.metrics_file.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def forget_metrics(self, stage: int, epoch: int, step: int) -> None:
+        """Drop lines of steps and validations that will be taken again: those at or after a position.
+
+        A step line says which step it took; a validation line, written after its epoch, says how many epochs were done.
+        """
+
+        def is_past(line: dict[str, Any]) -> bool:
+            if line["kind"] == "step":
+                return (line["stage"], line["epoch"], line["step"]) < (stage, epoch, step)
+            return (line["stage"], line["epoch"]) <= (stage, epoch)
+
+        kept = [json.dumps(line) for line in self.metrics() if is_past(line)]
+        write_text(self.metrics_file, "".join(line + "\n" for line in kept))

@@ -1,0 +1,144 @@
+"""An experiment: everything that decides what is trained and how it is measured, as one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trichord.config import Config
+from trichord.data import DatasetSpec
+from trichord.encoders import JointEncoderConfig
+from trichord.errors import ConfigError, DataError
+from trichord.evaluation import EvaluationConfig
+from trichord.modality import Modality, all_tasks, check_distinct, parse_task, spell_task
+from trichord.training.engine import Precision
+from trichord.training.stage import StageConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementConfig(Config):
+    """How the finished model is measured.
+
+    Args:
+        split: split whose items are queries and gallery.
+        tasks: spelled tasks such as "T>VA"; empty means every any-to-any task of the experiment's modalities.
+        batch_size: instances encoded at once; it does not change the numbers.
+        scoring: captions, similarity and fusion, which become part of the protocol.
+    """
+
+    split: str = "test"
+    tasks: tuple[str, ...] = ()
+    batch_size: int = 1024
+    scoring: EvaluationConfig = EvaluationConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionConfig(Config):
+    """How the best epoch is found; never on the split that is reported.
+
+    Args:
+        split: validation split; None keeps every stage's last weights.
+        tasks: spelled tasks averaged for the decision; empty means every task among the stage's modalities.
+        metric: "MRR" (mean reciprocal rank, smooth on small splits) or a recall such as "R@10".
+    """
+
+    split: str | None = "val"
+    tasks: tuple[str, ...] = ()
+    metric: Literal["MRR", "R@1", "R@5", "R@10"] = "MRR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig(Config):
+    """One training run from data to numbers.
+
+    Args:
+        recipe: name of the recipe this came from.
+        order: spelled order, "AV_T".
+        seed: seed of everything random.
+        letters: modality name -> its letter, in the order of the data set.
+        model: the joint encoder.
+        stages: stages in the order they run.
+        fit_splits: splits learnt from.
+        selection: how the best epoch is found.
+        evaluation: how the result is measured.
+        precision: numbers used in matrix products; "auto" is bfloat16 on a GPU that has it and float32 elsewhere.
+    """
+
+    recipe: str
+    order: str
+    seed: int = 0
+    letters: dict[str, str]
+    model: JointEncoderConfig
+    stages: tuple[StageConfig, ...]
+    fit_splits: tuple[str, ...] = ("train",)
+    selection: SelectionConfig = SelectionConfig()
+    evaluation: MeasurementConfig = MeasurementConfig()
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        known = self.modalities
+        if not self.stages:
+            raise ConfigError("an experiment needs at least one stage")
+        for number, stage in enumerate(self.stages):
+            strangers = set(stage.modalities) - set(self.model.encoders)
+            if strangers:
+                raise ConfigError(f"stage {number} encodes {sorted(strangers)}, which the model has no encoder for")
+        if set(self.model.encoders) != set(self.letters):
+            raise ConfigError(f"encoders {sorted(self.model.encoders)} and letters {sorted(self.letters)} must agree")
+        if self.selection.split is not None and self.selection.split == self.evaluation.split:
+            raise ConfigError(f"split {self.evaluation.split!r} would both choose the epoch and be reported")
+        for split in self.fit_splits:
+            if split in (self.selection.split, self.evaluation.split):
+                raise ConfigError(f"split {split!r} would be learnt from and measured on; measure on unseen items")
+        for spelling in (*self.evaluation.tasks, *self.selection.tasks):
+            parse_task(spelling, known)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities of the experiment."""
+        return check_distinct([Modality(name, letter) for name, letter in self.letters.items()])
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks reported, spelled."""
+        every = tuple(spell_task(task, self.modalities) for task in all_tasks(self.modalities))
+        return self.evaluation.tasks or every
+
+    def stage_tasks(self, stage: StageConfig) -> tuple[str, ...]:
+        """The tasks that can decide about a stage: those among the modalities it encodes."""
+        present = [modality for modality in self.modalities if modality.name in stage.modalities]
+        if not self.selection.tasks:
+            return tuple(spell_task(task, self.modalities) for task in all_tasks(present))
+        parsed = {spelling: parse_task(spelling, self.modalities) for spelling in self.selection.tasks}
+        return tuple(s for s, task in parsed.items() if {*task.query, *task.gallery} <= set(stage.modalities))
+
+
+def check_data(config: ExperimentConfig, spec: DatasetSpec, path: object) -> None:
+    """Raise `DataError` when the data cannot serve the experiment: a modality, width or split that is not there."""
+    held = {entry.modality.name: entry for entry in spec.modalities}
+    for name, encoder in config.model.encoders.items():
+        if name not in held:
+            raise DataError(
+                f"the experiment (recipe {config.recipe}, order {config.order}) needs the modality {name!r}; "
+                f"the data hold {sorted(held)}",
+                file=str(path),
+                remedy="choose an order of the modalities that are there, or import the missing one",
+            )
+        if encoder.input_dim != held[name].dim:
+            raise DataError(
+                f"{name} is {held[name].dim} wide, the encoder expects {encoder.input_dim}",
+                file=str(path),
+                remedy="use the data the model was made for, or build the recipe for these data",
+            )
+    wanted = {
+        *config.fit_splits,
+        config.evaluation.split,
+        *([config.selection.split] if config.selection.split else []),
+    }
+    absent = sorted(wanted - set(spec.splits))
+    if absent:
+        raise DataError(
+            f"no split named {absent}; the data have {sorted(spec.splits)}",
+            file=str(path),
+            remedy="name existing splits in fit_splits, selection.split and evaluation.split",
+        )

@@ -1,0 +1,27 @@
+"""Choices of a run that do not change its numbers: where and how often to write, what to show, which device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out.
+
+    Args:
+        progress: show a progress bar (never where the output is not a terminal).
+        tensorboard: also write TensorBoard event files into the run folder.
+        log_every: steps between two lines of metrics.jsonl.
+        checkpoint_seconds: seconds between two checkpoints.
+        checkpoint_steps: also checkpoint every so many steps; None for time alone.
+        device: "cpu" to leave a GPU unused.
+    """
+
+    progress: bool = True
+    tensorboard: bool = False
+    log_every: int = 1
+    checkpoint_seconds: float = 30.0
+    checkpoint_steps: int | None = None
+    device: Literal["cpu"] | None = None

@@ -1,0 +1,244 @@
+"""Carry out an experiment: from data to a run folder with a finished model and its measured results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trichord.config import difference
+from trichord.curricula import frozen_hashes, set_trainable, verify_frozen
+from trichord.data import Dataset
+from trichord.dist import barrier, is_main
+from trichord.encoders import JointEncoder
+from trichord.evaluation import embed_split, evaluate, rank_task
+from trichord.files import hash_tensors, write_json
+from trichord.metrics.retrieval import summarise
+from trichord.modality import parse_task
+from trichord.objectives import Objective
+from trichord.randomness import derive_seed
+from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
+from trichord.runs.environment import describe_environment
+from trichord.runs.experiment import ExperimentConfig, check_data
+from trichord.runs.options import RunOptions
+from trichord.runs.recorder import Interruption, Recorder, Validate
+from trichord.runs.statistics import fit_statistics
+from trichord.training.checkpoint import Checkpoint, load_checkpoint, load_state, restore, save_tensors
+from trichord.training.convergence import judge_convergence
+from trichord.training.engine import Engine
+from trichord.training.loop import Position, train_stage
+from trichord.training.optimization import build_optimizer
+from trichord.training.source import BatchSource
+from trichord.training.system import System
+
+
+@dataclass
+class Run:
+    """A run in progress: what its stages share."""
+
+    config: ExperimentConfig
+    dataset: Dataset
+    directory: RunDirectory
+    options: RunOptions
+    engine: Engine
+    model: JointEncoder
+    interruption: Interruption
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    recipe: ExperimentConfig | None = None,
+    options: RunOptions | None = None,
+) -> RunDirectory:
+    """Train and measure; go on where an earlier call stopped; return at once when the run is finished.
+
+    Args:
+        config: the experiment.
+        dataset: the data.
+        out: run folder; made if it does not exist.
+        recipe: the configuration before any field was overridden, to record what was changed; None: nothing was.
+        options: choices that do not change the numbers.
+
+    Raises:
+        DataError: the data cannot serve the experiment.
+        RunError: the folder holds something else or is busy.
+        TrainingError: training cannot go on.
+        KeyboardInterrupt: the user stopped it; a checkpoint was written first.
+    """
+    options = options or RunOptions()
+    check_data(config, dataset.spec, dataset.path)
+    directory = RunDirectory(out)
+    changes = {} if recipe is None else difference(recipe, config)
+    identity = DatasetIdentity(dataset.spec.name, str(dataset.path), dataset.fingerprint())
+    engine = Engine(config.precision, options.device)
+    if not is_main():
+        barrier()
+        _carry_out(config, dataset, directory, options, engine)
+        return directory
+    with directory.lock():
+        directory.begin(RunRecord(config, changes, identity))
+        barrier()
+        _carry_out(config, dataset, directory, options, engine)
+    return directory
+
+
+def _carry_out(
+    config: ExperimentConfig, dataset: Dataset, directory: RunDirectory, options: RunOptions, engine: Engine
+) -> None:
+    if directory.finished:
+        return
+    checkpoint = load_checkpoint(directory.checkpoint_file) if directory.checkpoint_file.exists() else None
+    model = build_model(config, dataset if checkpoint is None else None).to(engine.device)
+    run = Run(config, dataset, directory, options, engine, model, Interruption())
+    if is_main():
+        if checkpoint is None:
+            directory.write_status(state="running", stages=[], error=None)
+            directory.metrics_file.unlink(missing_ok=True)
+            environment = describe_environment() | {"precision": engine.precision, "device": str(engine.device)}
+            write_json(directory.environment_file, environment)
+        else:
+            position = checkpoint.position
+            directory.forget_metrics(position.stage, position.epoch, position.step)
+            directory.write_status(state="running", error=None)
+    try:
+        with run.interruption.listening():
+            for number in range(0 if checkpoint is None else checkpoint.position.stage, len(config.stages)):
+                resumed = checkpoint if checkpoint is not None and checkpoint.position.stage == number else None
+                run_stage(run, number, resumed)
+            if is_main():
+                finish(run)
+        barrier()
+    except BaseException as error:
+        if is_main():
+            stopped = isinstance(error, KeyboardInterrupt)
+            directory.write_status(state="interrupted" if stopped else "failed", error=None if stopped else str(error))
+        raise
+
+
+def build_model(config: ExperimentConfig, dataset: Dataset | None) -> JointEncoder:
+    """Build the model from the experiment's seed, and fit its input statistics on the fitting splits of `dataset`.
+
+    Without a data set the statistics stay unfitted: they will be loaded with the weights.
+    """
+    torch.manual_seed(derive_seed(config.seed, "weights"))
+    model: JointEncoder = config.model.build()
+    if dataset is not None:
+        fit_statistics(model, dataset, dataset.split(*config.fit_splits))
+    return model
+
+
+def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
+    """Run one stage from its start or a checkpoint, verify what was frozen, and hand the chosen weights on."""
+    config, stage = run.config, run.config.stages[number]
+    torch.manual_seed(derive_seed(config.seed, "objective", number))
+    objective: Objective = stage.objective.build()
+    system = System(run.model, objective, stage.modalities)
+    set_trainable(run.model.encoders, stage.train)
+    system.to(run.engine.device)
+    optimizer = build_optimizer(system, stage.optimizer)
+    start, memory, best = Position(number, 0, 0), {"best_value": -1.0, "best_epoch": 0}, {}
+    if checkpoint is not None:
+        restore(checkpoint, system, optimizer)
+        start, memory, best = checkpoint.position, checkpoint.memory, checkpoint.best
+    else:
+        memory["frozen"] = frozen_hashes(run.model.encoders, stage.train)
+        memory["seconds"] = 0.0
+    items = run.dataset.split(*config.fit_splits)
+    source = BatchSource(run.dataset, items, stage.modalities, stage.batch_size, config.seed, number)
+    recorder = Recorder(
+        directory=run.directory,
+        config=stage,
+        number=number,
+        system=system,
+        optimizer=optimizer,
+        validate=validator(run, number),
+        options=run.options,
+        interruption=run.interruption,
+        memory=memory,
+        best=best,
+        num_steps=source.num_steps,
+        start=start,
+    )
+    if checkpoint is None:
+        recorder.save(start)
+    began = time.monotonic()
+    try:
+        train_stage(system, stage, source, run.engine, optimizer, start, config.seed, recorder)
+    finally:
+        recorder.close()
+        memory["seconds"] += time.monotonic() - began
+    verify_frozen(run.model.encoders, memory["frozen"], spelled(config, number))
+    if stage.keep == "best" and recorder.best:
+        load_state(run.model, recorder.best)
+    if is_main():
+        record_stage(run, number, memory, source)
+
+
+def spelled(config: ExperimentConfig, number: int) -> str:
+    """Spell the order up to and including one stage: "AV" and "AV_T" for the stages of AV_T."""
+    return "_".join(config.order.split("_")[: number + 1])
+
+
+def validator(run: Run, number: int) -> Validate | None:
+    """Return the function that measures the model on the validation split, or None when there is none."""
+    config, stage = run.config, run.config.stages[number]
+    if config.selection.split is None:
+        return None
+    tasks = {spelling: parse_task(spelling, config.modalities) for spelling in config.stage_tasks(stage)}
+    items = run.dataset.split(config.selection.split)
+    batch_size, scoring = config.evaluation.batch_size, config.evaluation.scoring
+
+    def validate() -> Mapping[str, float]:
+        tables = embed_split(run.model, run.dataset, items, modalities=stage.modalities, batch_size=batch_size)
+        measured = {s: summarise(rank_task(tables, task, items, scoring).scores).named() for s, task in tasks.items()}
+        chosen = {s: named[config.selection.metric] for s, named in measured.items()}
+        return {"selection": sum(chosen.values()) / len(chosen), **chosen}
+
+    return validate
+
+
+def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSource) -> None:
+    """Write what a finished stage did into status.json: verdict, best epoch, hashes of the hand-over."""
+    stage = run.config.stages[number]
+    points = [m for m in run.directory.metrics() if m["kind"] == "validation" and m["stage"] == number]
+    convergence = judge_convergence([p["epoch"] for p in points], [p["metrics"]["selection"] for p in points])
+    entry = {
+        "name": spelled(run.config, number),
+        "train": list(stage.train),
+        "epochs": stage.last_epoch,
+        "steps_per_epoch": source.num_steps,
+        "items": len(source.items),
+        "unusable_items": source.num_unusable,
+        "best_epoch": memory["best_epoch"] or None,
+        "best_value": memory["best_value"] if points else None,
+        "kept": "best" if stage.keep == "best" and points else "last",
+        "verdict": convergence.verdict,
+        "sentence": convergence.sentence,
+        "frozen": memory["frozen"],
+        "seconds": round(memory["seconds"], 2),
+        "handover": {name: hash_tensors(e.state_dict()) for name, e in run.model.encoders.items()},
+    }
+    others = [there for there in run.directory.status().get("stages", []) if there["name"] != entry["name"]]
+    run.directory.write_status(stages=[*others, entry])
+
+
+def finish(run: Run) -> None:
+    """Save the model, measure it on the reported split, and mark the run finished."""
+    config, directory = run.config, run.directory
+    state = run.model.state_dict()
+    save_tensors(directory.model_file, state, {"hash": hash_tensors(state)})
+    tasks = [parse_task(spelling, config.modalities) for spelling in config.tasks]
+    measured = config.evaluation
+    results = evaluate(run.model, run.dataset, measured.split, tasks, measured.scoring, batch_size=measured.batch_size)
+    flags = [f"{task}: {flag}" for task, result in results.items() for flag in result.flags]
+    for result in results.values():
+        result.save(directory.results_folder(measured.split))
+    directory.write_status(state="finished", model=hash_tensors(state), flags=flags)
+    directory.checkpoint_file.unlink(missing_ok=True)

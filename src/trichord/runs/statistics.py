@@ -1,0 +1,28 @@
+"""Fit the input statistics of encoders (means, scales, whitening) on the splits learnt from, before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from trichord.data import Dataset
+from trichord.encoders import JointEncoder
+from trichord.shapes import Tensor
+
+CHUNK = 4096
+
+
+def fit_statistics(model: JointEncoder, dataset: Dataset, items: np.ndarray) -> None:
+    """Let every encoder that has input statistics fit them on all instances of the given items."""
+    for name, encoder in model.encoders.items():
+        encoder.fit_statistics(instance_chunks(dataset, name, items))
+
+
+def instance_chunks(dataset: Dataset, modality: str, items: np.ndarray) -> Iterator[Tensor]:
+    """Yield (chunk, features) values of every instance of the items, in item order; sequences keep their time axis."""
+    index = dataset.instances(modality)
+    numbers = np.concatenate([np.arange(index.first[i], index.first[i] + index.count[i]) for i in items])
+    for begin in range(0, len(numbers), CHUNK):
+        yield torch.from_numpy(np.asarray(dataset.read(modality, numbers[begin : begin + CHUNK]).values, np.float32))

@@ -1,0 +1,67 @@
+"""The linear baseline of a study: a canonical correlation analysis of its own for every pair of a task's sides."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from trichord.data import Dataset
+from trichord.evaluation import EvaluationConfig, RetrievalResult, evaluate_tasks, evaluation_set
+from trichord.evaluation.cca_baseline import CcaGrid, CcaSplits, tuned_cca
+from trichord.modality import Pair, Task, spell_pair
+from trichord.reports import is_baseline, save_baseline
+
+NAME = "linear CCA"
+
+
+def linear_baseline(
+    dataset: Dataset,
+    folder: Path,
+    tasks: Sequence[Task],
+    *,
+    fit: Sequence[str],
+    select: str,
+    test: str,
+    scoring: EvaluationConfig,
+    progress: bool = True,
+) -> Path:
+    """Fit, choose on `select`, fit again on both, measure on `test`, and save; a baseline that is there is kept.
+
+    Args:
+        dataset: the data.
+        folder: where the baseline is saved.
+        tasks: tasks to measure; the two directions of a pair share one fit.
+        fit, select, test: splits.
+        scoring: captions, similarity and fusion, the same as for trained models.
+        progress: show a progress bar on a terminal.
+
+    Returns:
+        The folder.
+    """
+    if is_baseline(folder):
+        return folder
+    splits = CcaSplits(dataset.split(*fit), dataset.split(select), dataset.split(test))
+    evaluated = evaluation_set(dataset, test)
+    results: dict[str, RetrievalResult] = {}
+    settings: dict[str, object] = {"fit": list(fit), "select": select, "grid": CcaGrid().to_dict()}
+    pairs: dict[frozenset[tuple[str, ...]], list[Task]] = {}
+    for task in tasks:
+        pairs.setdefault(frozenset((task.query, task.gallery)), []).append(task)
+    for members in tqdm(list(pairs.values()), desc=NAME, disable=None if progress else True):
+        pair = Pair(members[0].query, members[0].gallery)
+        tuned = tuned_cca(dataset, pair, splits, evaluation=scoring)
+        results |= evaluate_tasks(tuned.tables, members, evaluated, scoring)
+        settings[spell_pair(pair, dataset.modalities)] = {
+            **tuned.setting.to_dict(),
+            "mrr_on_selection": round(tuned.selection_mrr, 5),
+            "points": tuned.num_tried,
+        }
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    save_baseline(unfinished, NAME, settings, results, test)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)
+    return folder

@@ -1,0 +1,161 @@
+"""The general study: many resumable runs, several at a time, one outcome each.
+
+A run that is finished is skipped, one that was interrupted goes on, and one that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from tqdm import tqdm
+
+from trichord.data import Dataset
+from trichord.errors import RunError, TrichordError
+from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, run_experiment
+
+LARGE_MODEL = 20_000_000
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a study.
+
+    Args:
+        folder: its run folder.
+        config: the experiment.
+        recipe: the experiment before fields were overridden, to record the changes.
+    """
+
+    folder: Path
+    config: ExperimentConfig
+    recipe: ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a planned run ended: its folder, and what went wrong if anything did."""
+
+    folder: Path
+    state: Literal["finished", "failed", "interrupted"]
+    message: str = ""
+
+
+def default_workers(planned: Sequence[PlannedRun]) -> int:
+    """Runs to work on at once: one on a GPU or for large models, otherwise one for each core."""
+    if torch.cuda.is_available() or not planned:
+        return 1
+    with torch.device("meta"):
+        model: torch.nn.Module = planned[0].config.model.build()
+    if sum(parameter.numel() for parameter in model.parameters()) > LARGE_MODEL:
+        return 1
+    return max(1, min(len(planned), len(os.sched_getaffinity(0))))
+
+
+def run_planned(
+    planned: Sequence[PlannedRun],
+    dataset: Dataset,
+    *,
+    workers: int | None = None,
+    options: RunOptions | None = None,
+    description: str = "runs",
+) -> tuple[RunDirectory, ...]:
+    """Carry out all planned runs and return their folders in the order planned.
+
+    Args:
+        planned: the runs.
+        dataset: their data; worker processes open it again by its path.
+        workers: runs at once, each in a process of its own with an equal share of the cores; 1 runs them here.
+        options: choices that do not change the numbers.
+        description: label of the progress bar.
+
+    Raises:
+        RunError: some runs failed; the message lists each with its reason. The others are finished.
+        KeyboardInterrupt: the user stopped the study; running runs wrote a checkpoint first.
+    """
+    options = options or RunOptions()
+    waiting = [plan for plan in planned if not _already_finished(plan)]
+    count = min(workers or default_workers(waiting), max(1, len(waiting)))
+    bar = tqdm(
+        total=len(planned),
+        initial=len(planned) - len(waiting),
+        desc=description,
+        unit="run",
+        disable=None if options.progress else True,
+    )
+    outcomes: list[Outcome] = []
+    try:
+        if count == 1:
+            for plan in waiting:
+                outcomes.append(carry_out(plan, dataset, options))
+                bar.update()
+        else:
+            outcomes = _in_processes(waiting, dataset.path, options, count, bar)
+    finally:
+        bar.close()
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if any(outcome.state == "interrupted" for outcome in outcomes):
+        raise KeyboardInterrupt
+    if failed:
+        listed = "\n".join(f"  {outcome.folder}: {outcome.message}" for outcome in failed)
+        raise RunError(f"{len(failed)} of {len(planned)} runs failed; the others are finished:\n{listed}")
+    return tuple(RunDirectory(plan.folder) for plan in planned)
+
+
+def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcome:
+    """Carry out one run and say how it ended; only an interruption of this very process is passed on."""
+    try:
+        run_experiment(plan.config, dataset, plan.folder, recipe=plan.recipe, options=options)
+    except KeyboardInterrupt:
+        return Outcome(plan.folder, "interrupted")
+    except TrichordError as error:
+        return Outcome(plan.folder, "failed", str(error))
+    except Exception:
+        return Outcome(plan.folder, "failed", traceback.format_exc())
+    return Outcome(plan.folder, "finished")
+
+
+def _already_finished(plan: PlannedRun) -> bool:
+    directory = RunDirectory(plan.folder)
+    return directory.exists and directory.finished and directory.record().config == plan.config
+
+
+def _in_processes(
+    waiting: Sequence[PlannedRun], dataset: Path, options: RunOptions, workers: int, bar: tqdm
+) -> list[Outcome]:
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(threads, os.getpid()))
+    outcomes = []
+    try:
+        quiet = replace(options, progress=False)
+        for future in as_completed([pool.submit(_work, plan, str(dataset), quiet) for plan in waiting]):
+            outcomes.append(future.result())
+            bar.update()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return outcomes
+
+
+def _start_worker(threads: int, parent: int) -> None:
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)  # The study was killed; its runs are taken up again when it is started anew.
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(plan: PlannedRun, dataset: str, options: RunOptions) -> Outcome:
+    return carry_out(plan, Dataset.open(dataset), options)

@@ -1,0 +1,172 @@
+"""The study of orders: the same model trained in several orders, chosen on validation, refitted, and measured once.
+
+1. Selection: every order and seed is trained on the fitting splits; validation finds the best epoch of every stage.
+2. Refit: every order and seed is trained again on fitting and validation splits together, with the same schedule, and
+   stopped at the median best epoch of its order. Nothing is chosen from here on.
+3. Measurement on the reported split, the linear baseline beside it, one table.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trichord.config import has_path, replaced
+from trichord.data import Dataset
+from trichord.errors import ConfigError
+from trichord.modality import parse_task
+from trichord.recipes import Recipe
+from trichord.reports import Entry, Table, build_table, load_entries, write_page, write_table
+from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, check_data
+from trichord.studies.baselines import linear_baseline
+from trichord.studies.machine import PlannedRun, run_planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrdersStudy:
+    """What is studied.
+
+    Args:
+        orders: spelled orders.
+        num_seeds: seeds 0, 1, ... of each.
+        recipe: the recipe.
+        changes: dotted path -> value, applied to every order that has the path.
+        refit: train again on fitting and validation splits together, for the number of epochs validation chose.
+        baseline: also measure the linear baseline.
+    """
+
+    orders: tuple[str, ...]
+    num_seeds: int
+    recipe: Recipe
+    changes: Mapping[str, Any]
+    refit: bool = True
+    baseline: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.orders or len(set(self.orders)) != len(self.orders):
+            raise ConfigError(f"a study names each order once, at least one; got {self.orders}")
+        if self.num_seeds < 1:
+            raise ConfigError(f"a study needs at least one seed, got {self.num_seeds}")
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """A finished study: its table, the rows behind it, and where the page lies."""
+
+    table: Table
+    entries: tuple[Entry, ...]
+    page: Path
+
+
+def run_orders_study(
+    study: OrdersStudy, dataset: Dataset, out: Path, *, workers: int | None = None, options: RunOptions | None = None
+) -> StudyOutcome:
+    """Carry out a study; finished runs are skipped, interrupted ones go on.
+
+    Args:
+        study: what is studied.
+        dataset: the data.
+        out: folder of the study: selection/, runs/, baselines/, table.json, table.md, table.csv, report.html.
+        workers: runs at once; None decides by model and machine.
+        options: choices that do not change the numbers.
+
+    Raises:
+        ConfigError, DataError: before anything is trained, when a setting or the data do not fit.
+        RunError: some runs failed; the others are kept.
+    """
+    options = options or RunOptions()
+    recipes = {
+        order: [study.recipe(dataset.spec, order, seed) for seed in range(study.num_seeds)] for order in study.orders
+    }
+    planned = {order: [changed(config, study.changes) for config in configs] for order, configs in recipes.items()}
+    check_changes(study.changes, [configs[0] for configs in planned.values()])
+    first = planned[study.orders[0]][0]
+    refit = study.refit and first.selection.split is not None
+    for configs in planned.values():
+        check_data(configs[0], dataset.spec, dataset.path)
+
+    def plan(folder: str, configs: Mapping[str, Sequence[ExperimentConfig]]) -> list[PlannedRun]:
+        return [
+            PlannedRun(out / folder / order / f"seed-{config.seed}", config, recipe)
+            for order in study.orders
+            for config, recipe in zip(configs[order], recipes[order], strict=True)
+        ]
+
+    folder = "selection" if refit else "runs"
+    selected = run_planned(plan(folder, planned), dataset, workers=workers, options=options, description="runs")
+    final = selected
+    if refit:
+        by_order = dict(zip(study.orders, _grouped(selected, study.num_seeds), strict=True))
+        again = {order: [refitted(config, by_order[order]) for config in planned[order]] for order in study.orders}
+        final = run_planned(plan("runs", again), dataset, workers=workers, options=options, description="refits")
+    folders = [directory.path for directory in final]
+    if study.baseline and first.selection.split is not None:
+        folders.append(
+            linear_baseline(
+                dataset,
+                out / "baselines" / "linear-cca",
+                [parse_task(task, first.modalities) for task in first.tasks],
+                fit=first.fit_splits,
+                select=first.selection.split,
+                test=first.evaluation.split,
+                scoring=first.evaluation.scoring,
+                progress=options.progress,
+            )
+        )
+    entries = load_entries(folders)
+    if refit:
+        entries = with_curves(entries, load_entries([directory.path for directory in selected]))
+    table = build_table(entries)
+    write_table(out, table)
+    write_page(out / "report.html", table, entries, title=f"Orders of learning on {dataset.spec.name}")
+    return StudyOutcome(table, entries, out / "report.html")
+
+
+def with_curves(entries: Sequence[Entry], selection: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Give refitted entries the curves and verdicts of the selection runs that decided how long they were trained."""
+    found = {entry.label: entry for entry in selection}
+    return tuple(
+        replace(entry, curves=found[entry.label].curves, verdicts=found[entry.label].verdicts)
+        if entry.label in found
+        else entry
+        for entry in entries
+    )
+
+
+def changed(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentConfig:
+    """Return the configuration with those changes applied whose path it has."""
+    result: ExperimentConfig = replaced(config, {path: v for path, v in changes.items() if has_path(config, path)})
+    return result
+
+
+def check_changes(changes: Mapping[str, Any], configs: Sequence[ExperimentConfig]) -> None:
+    """Raise `ConfigError` for a change that no order has a place for."""
+    for path in changes:
+        if not any(has_path(config, path) for config in configs):
+            raise ConfigError(f"--set.{path}: none of the orders {[c.order for c in configs]} has this field")
+
+
+def refitted(config: ExperimentConfig, selected: Sequence[RunDirectory]) -> ExperimentConfig:
+    """Return the configuration of the refit: validation is learnt from too, and every stage stops where it was best.
+
+    The epoch of a stage is the median over seeds of the best epoch of the selection runs, the lower one of two.
+    """
+    epochs = [[stage["best_epoch"] for stage in directory.status()["stages"]] for directory in selected]
+    chosen = [int(statistics.median_low(of_stage)) for of_stage in zip(*epochs, strict=True)]
+    assert config.selection.split is not None, "without a validation split there is nothing to refit"
+    stages = tuple(
+        replace(stage, stop_epoch=epoch, keep="last") for stage, epoch in zip(config.stages, chosen, strict=True)
+    )
+    return replace(
+        config,
+        stages=stages,
+        fit_splits=(*config.fit_splits, config.selection.split),
+        selection=replace(config.selection, split=None),
+    )
+
+
+def _grouped(directories: Sequence[RunDirectory], size: int) -> list[Sequence[RunDirectory]]:
+    return [directories[i : i + size] for i in range(0, len(directories), size)]

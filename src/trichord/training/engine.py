@@ -1,0 +1,72 @@
+"""Devices, precision and processes, through accelerate; the only file that imports it.
+
+The same command runs on a CPU, on one GPU, or in several processes under torchrun (on CPUs with
+ACCELERATE_USE_CPU=true). accelerate averages gradients over processes, which is what `trichord.dist` counts on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def resolve_precision(precision: Precision) -> Literal["float32", "bfloat16"]:
+    """Resolve "auto": bfloat16 on a GPU that computes in it, float32 elsewhere.
+
+    On a CPU float32 stays the default because small models gain nothing from bfloat16 there; ask for it by name on a
+    CPU with AMX or AVX512-BF16 and a large model.
+    """
+    if precision == "auto":
+        return "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
+    return precision
+
+
+class Engine:
+    """Puts a module and its optimizer on the right device and takes the backward step.
+
+    Args:
+        precision: numbers used in matrix products; parameters, losses and optimizer state stay float32.
+        device: "cpu" to leave a GPU unused; None takes what is there.
+    """
+
+    def __init__(self, precision: Precision = "auto", device: Literal["cpu"] | None = None) -> None:
+        self.precision = resolve_precision(precision)
+        mixed = "bf16" if self.precision == "bfloat16" else "no"
+        if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
+            AcceleratorState._reset_state()
+        # Rows may lack a modality, so an encoder may rest on one process while it works on another. Buffers are equal
+        # on all processes by construction (they are computed from gathered rows); broadcasting them would copy the
+        # ring buffer at every step.
+        parallel = DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        self._accelerator = Accelerator(mixed_precision=mixed, cpu=device == "cpu", kwargs_handlers=[parallel])
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        device: torch.device = self._accelerator.device
+        return device
+
+    def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
+        """Return the module (wrapped where there are several processes) and the optimizer, ready to train."""
+        prepared_module, prepared_optimizer = self._accelerator.prepare(module, optimizer)
+        return prepared_module, prepared_optimizer
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Compute gradients, averaged over processes."""
+        self._accelerator.backward(loss)
+
+    def clip_gradients(self, module: nn.Module, largest_norm: float | None) -> float:
+        """Scale gradients down to `largest_norm` (None: leave them) and return the norm they had."""
+        limit = float("inf") if largest_norm is None else largest_norm
+        return float(self._accelerator.clip_grad_norm_(module.parameters(), limit))
+
+    def release(self) -> None:
+        """Forget prepared modules, so that the next stage starts clean."""
+        self._accelerator.free_memory()

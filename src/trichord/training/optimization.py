@@ -1,0 +1,92 @@
+"""The optimizer, its parameter groups and its learning-rate schedule, which is a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from trichord.config import Config
+from trichord.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Config):
+    """Adam with decoupled weight decay (AdamW; Adam where the decay is 0), and a schedule stepped every iteration.
+
+    Args:
+        learning_rate: peak learning rate.
+        weight_decay: decoupled decay of matrices and convolutions; vectors and scalars (biases, norms, temperatures)
+            are never decayed.
+        betas: decay rates of Adam's moments.
+        warmup_steps: steps of linear warm-up from 0 to the peak.
+        schedule: after the warm-up, "cosine" to 0 at the stage's last step, or "constant".
+        gradient_norm: largest norm of the gradient, larger ones are scaled down; None leaves gradients as they are.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = 0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    gradient_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("learning_rate", self.learning_rate), ("gradient_norm", self.gradient_norm)):
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} must be above 0, got {value}")
+        for name, value in (("weight_decay", self.weight_decay), ("warmup_steps", self.warmup_steps)):
+            if value < 0:
+                raise ConfigError(f"{name} must not be negative, got {value}")
+
+
+def schedule_factor(step: int, total_steps: int, config: OptimizerConfig) -> float:
+    """Return the share of the peak learning rate at `step` (from 0) of `total_steps`.
+
+    As published for MCN: linear warm-up, then half a cosine over what remains. We count the first step as 1 of the
+    warm-up, where the published schedule gives it a rate of 0.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return 1.0
+    progress = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """Return AdamW over the parameters that learn: matrices with weight decay, vectors and scalars without."""
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not learning:
+        raise ConfigError("nothing learns: every parameter is frozen")
+    groups = [
+        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, betas=config.betas)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterable[tuple[str, torch.Tensor]]:
+    """Yield ("parameter number.state name", tensor) for everything the optimizer remembers."""
+    for number, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            yield f"{number}.{name}", torch.as_tensor(value)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Put back what `optimizer_tensors` yielded, into an optimizer over the same parameters."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,54 @@
+"""One stage of training: who is encoded, who learns, by which objective, for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trichord.config import Config
+from trichord.errors import ConfigError
+from trichord.objectives import ObjectiveConfig
+from trichord.training.optimization import OptimizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig(Config):
+    """One stage.
+
+    Args:
+        modalities: names of the modalities encoded.
+        train: names of those whose encoders learn; the others are frozen, and that is verified by hash.
+        objective: what is minimised.
+        optimizer: how. The learning-rate schedule spans `epochs`.
+        epochs: passes over the fitting split.
+        stop_epoch: stop after this epoch although the schedule would go on; None runs all of them.
+        batch_size: items of the global batch, over all processes together. An epoch is cut into batches whose sizes
+            differ by one at most, so that no item is dropped and no batch is tiny.
+        evaluate_every: epochs between two validations; the last epoch is always validated.
+        keep: which weights the stage hands on: "best" on validation, or "last".
+    """
+
+    modalities: tuple[str, ...]
+    train: tuple[str, ...]
+    objective: ObjectiveConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    epochs: int = 30
+    stop_epoch: int | None = None
+    batch_size: int = 512
+    evaluate_every: int = 1
+    keep: Literal["best", "last"] = "best"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.stop_epoch is not None and not 1 <= self.stop_epoch <= self.epochs:
+            raise ConfigError(f"stop_epoch must lie between 1 and epochs ({self.epochs}), got {self.stop_epoch}")
+        strangers = set(self.train) - set(self.modalities)
+        if strangers or not self.train:
+            raise ConfigError(f"a stage trains some of {self.modalities}, got train={self.train}")
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the epoch after which the stage ends."""
+        return self.epochs if self.stop_epoch is None else self.stop_epoch

@@ -1,0 +1,232 @@
+"""Training from start to finish, and taken up again after a stop at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from run_cases import tiny_dataset, tiny_experiment
+from safetensors.torch import load_file
+
+import trichord
+from trichord.config import replaced
+from trichord.errors import DataError, RunError, TrainingError
+from trichord.files import read_json, write_json
+from trichord.runs import RunDirectory, RunOptions, run_experiment
+from trichord.runs.recorder import Recorder
+from trichord.training.loop import Position
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from run_cases import tiny_dataset, tiny_experiment
+from trichord.runs import RunOptions, run_experiment
+dataset = tiny_dataset(Path({folder!r}))
+options = RunOptions(progress=False, checkpoint_steps=1)
+run_experiment(tiny_experiment(dataset, **{changes!r}), dataset, {out!r}, options=options)
+"""
+
+
+def start(folder: Path, out: Path, **changes: object) -> "subprocess.Popen[bytes]":
+    code = WORKER.format(here=str(Path(__file__).parent), folder=str(folder), out=str(out), changes=changes)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment)
+
+
+def lines_of(out: Path) -> int:
+    file = out / "metrics.jsonl"
+    return file.read_text().count("\n") if file.exists() else 0
+
+
+def wait_for_lines(out: Path, process: "subprocess.Popen[bytes]", number: int) -> None:
+    deadline = time.monotonic() + 120
+    while lines_of(out) < number:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, position: Position) -> None:
+    """Make the process "die" when a position is reached, before anything of it is saved."""
+    original = Recorder.at_boundary
+
+    def at_boundary(self: Recorder, upcoming: Position) -> None:
+        if upcoming == position:
+            raise StoppedError
+        original(self, upcoming)
+
+    monkeypatch.setattr(Recorder, "at_boundary", at_boundary)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data and one uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole")
+    dataset = tiny_dataset(folder)
+    run_experiment(tiny_experiment(dataset), dataset, folder / "run")
+    return folder
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    weights, again = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    assert set(weights) == set(again)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    lines, repeated = RunDirectory(one).metrics(), RunDirectory(other).metrics()
+    for line in [*lines, *repeated]:
+        line.pop("items_per_second", None)
+    assert lines == repeated
+    assert read_json(one / "results/test/T_to_V.json") == read_json(other / "results/test/T_to_V.json")
+
+
+def test_a_run_folder_explains_itself(whole: Path) -> None:
+    directory = RunDirectory(whole / "run")
+    assert directory.finished
+    assert directory.record().config == tiny_experiment(tiny_dataset(whole))
+    stages = directory.status()["stages"]
+    assert [stage["name"] for stage in stages] == ["VT", "VT_A"]
+    assert set(stages[1]["frozen"]) == {"video", "text"}
+    assert stages[1]["frozen"]["video"] == stages[0]["handover"]["video"] == stages[1]["handover"]["video"]
+    assert stages[1]["handover"]["audio"] != stages[0]["handover"]["audio"]
+    assert {"packages", "commit", "cores", "precision"} <= set(read_json(directory.environment_file))
+    assert not directory.checkpoint_file.exists()
+    assert len(list(directory.results_folder("test").glob("*.json"))) == 8
+    steps = [line for line in directory.metrics() if line["kind"] == "step"]
+    assert sum(steps[0]["terms"].values()) == pytest.approx(steps[0]["loss"], rel=1e-5)
+
+
+def test_the_same_again_does_nothing(whole: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*") if path.is_file()}
+    dataset = tiny_dataset(whole)
+    run_experiment(tiny_experiment(dataset), dataset, whole / "run")
+    changed = [p.name for p, t in before.items() if p.stat().st_mtime_ns != t]
+    assert set(changed) <= {".lock"}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_repeated_runs_are_bit_equal_and_seeds_differ(whole: Path, tmp_path: Path, seed: int) -> None:
+    dataset = tiny_dataset(whole)
+    run_experiment(tiny_experiment(dataset, seed=seed), dataset, tmp_path / "run")
+    if seed == 0:
+        assert_same_run(whole / "run", tmp_path / "run")
+    else:
+        one, other = load_file(whole / "run/model.safetensors"), load_file(tmp_path / "run/model.safetensors")
+        assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "position",
+    [Position(0, 0, 1), Position(0, 1, 2), Position(0, 3, 0), Position(1, 0, 1), Position(1, 2, 1), Position(1, 3, 0)],
+)
+@pytest.mark.parametrize("every", [1, 2])
+def test_any_stop_is_taken_up_bit_equal(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: Position, every: int
+) -> None:
+    dataset = tiny_dataset(whole)
+    options = RunOptions(progress=False, checkpoint_steps=every)
+    with monkeypatch.context() as patch:
+        stop_at(patch, position)
+        with pytest.raises(StoppedError):
+            run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run", options=options)
+    assert RunDirectory(tmp_path / "run").status()["state"] == "failed"
+    run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run", options=options)
+    assert_same_run(whole / "run", tmp_path / "run")
+
+
+def test_kill_nine_in_the_middle_of_an_epoch(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for number in (2, 9):
+        process = start(whole, out)
+        wait_for_lines(out, process, number)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not RunDirectory(out).finished
+    assert start(whole, out).wait() == 0
+    assert_same_run(whole / "run", out)
+
+
+def test_an_interruption_saves_first_and_goes_on(whole: Path, tmp_path: Path) -> None:
+    out, epochs = tmp_path / "run", 400
+    process = start(whole, out, **{"stages.0.epochs": epochs})
+    wait_for_lines(out, process, 4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() != 0
+    assert RunDirectory(out).status()["state"] == "interrupted"
+    assert (out / "checkpoint.safetensors").exists()
+
+
+def test_another_experiment_or_other_data_in_the_folder(whole: Path, tmp_path: Path) -> None:
+    dataset = tiny_dataset(whole)
+    with pytest.raises(RunError, match=r"stages\.0\.epochs: 3 there, 4 here"):
+        run_experiment(tiny_experiment(dataset, **{"stages.0.epochs": 4}), dataset, whole / "run")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds no run"):
+        run_experiment(tiny_experiment(dataset), dataset, tmp_path)
+    record = read_json(whole / "run/config.json")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    write_json(copy / "config.json", record | {"dataset": record["dataset"] | {"fingerprint": "other"}})
+    with pytest.raises(RunError, match="fingerprint other"):
+        run_experiment(tiny_experiment(dataset), dataset, copy)
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1"])
+def test_a_run_folder_of_another_version(whole: Path, tmp_path: Path, version: object) -> None:
+    write_json(tmp_path / "config.json", read_json(whole / "run/config.json") | {"run_format": version})
+    with pytest.raises(RunError, match=r"reads format 1\. Use the version that wrote it"):
+        trichord.load(tmp_path)
+
+
+def test_two_processes_may_not_share_a_folder(whole: Path, tmp_path: Path) -> None:
+    dataset = tiny_dataset(whole)
+    with RunDirectory(tmp_path / "run").lock(), pytest.raises(RunError, match="another process"):
+        run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run")
+
+
+def test_a_modality_the_data_lack_is_named_before_any_work(whole: Path, tmp_path: Path) -> None:
+    dataset = tiny_dataset(whole)
+    config = tiny_experiment(dataset)
+    lacking = write_lacking(tmp_path / "data")
+    with pytest.raises(DataError, match=r"needs the modality 'audio'.*hold \['text', 'video'\]"):
+        run_experiment(config, lacking, tmp_path / "run")
+    with pytest.raises(DataError, match="no split named"):
+        run_experiment(replaced(config, {"evaluation.split": "tset"}), dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def write_lacking(path: Path) -> "trichord.Dataset":
+    from trichord.data import ModalityArrays, write_dataset
+    from trichord.data.planted import plant
+    from run_cases import TINY
+
+    corpus = plant(TINY)
+    items = {"id": [str(i) for i in range(len(corpus.splits))], "split": corpus.splits}
+    held = {name: corpus.features[name][:, 0] for name in ("video", "text")}
+    return write_dataset(path, name="lacking", items=items, modalities={n: ModalityArrays(v) for n, v in held.items()})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_term(whole: Path, tmp_path: Path) -> None:
+    dataset = tiny_dataset(whole)
+    config = tiny_experiment(dataset, **{"stages.0.optimizer.learning_rate": 1e30})
+    with pytest.raises(TrainingError, match=r"stage 0, epoch \d, step \d.*: .*contrast"):
+        run_experiment(config, dataset, tmp_path / "run")
+    status = RunDirectory(tmp_path / "run").status()
+    assert status["state"] == "failed"
+    assert "not finite" in status["error"]
+
+
+def test_a_cut_metrics_line_is_left_out(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.append_metrics(kind="step", stage=0, epoch=0, step=0)
+    with open(directory.metrics_file, "a") as handle:
+        handle.write(json.dumps({"kind": "step"})[:5])
+    assert len(directory.metrics()) == 1
