@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _gpu() -> str:
 
 def _bfloat16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -82,9 +83,8 @@ def _torchvision() -> Finding:
     if find_spec("torchvision") is None:
         return Finding("torchvision", True, "not installed, and not needed", needed=False)
     try:
-        import torchvision
-
-        return Finding("torchvision", True, f"{torchvision.__version__}, works; not needed", needed=False)
+        found = import_module("torchvision")
+        return Finding("torchvision", True, f"{found.__version__}, works; not needed", needed=False)
     except Exception as error:
         return Finding("torchvision", False, f"installed but broken ({error}); uninstall it", needed=False)
 

@@ -32,7 +32,7 @@ def parse_with_configuration(
     field = ("set", type(configuration), dataclasses.field(default=configuration, kw_only=True))
     both = dataclasses.make_dataclass(command.__name__, [field], bases=(command,), frozen=True, kw_only=True)
     both.__doc__ = command.__doc__
-    parsed = tyro.cli(both, args=list(arguments), prog=program, description=command.__doc__)
+    parsed: Any = tyro.cli(both, args=list(arguments), prog=program, description=command.__doc__)
     plain = command(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(command)})  # type: ignore[arg-type]
     return plain, parsed.set
 

@@ -55,10 +55,10 @@ def default_orders(letters: str) -> tuple[str, ...]:
     """Return AV_T, VT_A, AT_V and AVT for the letters VAT; the one order there is for two letters."""
     if len(letters) == 2:
         return (letters,)
-    first, second, third = letters[:3]
-    spelled = (f"{first}{second}_{third}", f"{first}{third}_{second}", f"{second}{third}_{first}", letters)
-    names = {"VA_T": "AV_T", "VAT": "AVT"}
-    return tuple(names.get(order, order) for order in spelled)
+    first, second, third = letters[0], letters[1], letters[2]
+    if letters[:3] == "VAT":
+        return ("AV_T", "VT_A", "AT_V", "AVT")
+    return (f"{first}{second}_{third}", f"{first}{third}_{second}", f"{second}{third}_{first}", first + second + third)
 
 
 def run(arguments: list[str]) -> None:

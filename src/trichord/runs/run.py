@@ -143,7 +143,9 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     set_trainable(run.model.encoders, stage.train)
     system.to(run.engine.device)
     optimizer = build_optimizer(system, stage.optimizer)
-    start, memory, best = Position(number, 0, 0), {"best_value": -1.0, "best_epoch": 0}, {}
+    start = Position(number, 0, 0)
+    memory: dict[str, Any] = {"best_value": -1.0, "best_epoch": 0}
+    best: dict[str, torch.Tensor] = {}
     if checkpoint is not None:
         restore(checkpoint, system, optimizer)
         start, memory, best = checkpoint.position, checkpoint.memory, checkpoint.best

@@ -16,8 +16,8 @@ CHUNK = 4096
 
 def fit_statistics(model: JointEncoder, dataset: Dataset, items: np.ndarray) -> None:
     """Let every encoder that has input statistics fit them on all instances of the given items."""
-    for name, encoder in model.encoders.items():
-        encoder.fit_statistics(instance_chunks(dataset, name, items))
+    for name in model.modalities:
+        model.encoder(name).fit_statistics(instance_chunks(dataset, name, items))
 
 
 def instance_chunks(dataset: Dataset, modality: str, items: np.ndarray) -> Iterator[Tensor]:

@@ -40,4 +40,5 @@ class System(nn.Module):
     def forward(self, batch: Batch) -> LossTerms:
         """Encode this process's rows, gather those of all processes, and return the loss of the global batch."""
         embeddings = self.model(batch.features, len(batch), only=self.modalities)
-        return self.objective(gather_embeddings(embeddings))
+        terms: LossTerms = self.objective(gather_embeddings(embeddings))
+        return terms
