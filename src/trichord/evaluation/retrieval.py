@@ -1,0 +1,183 @@
+"""Any-to-any retrieval: tables of vectors -> results, one per task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from trichord.data.dataset import Dataset
+from trichord.errors import ConfigError, ProtocolError
+from trichord.evaluation.embed import EmbeddingTable, Progress, embed_split
+from trichord.evaluation.guards import chance_flags, collapse_flags
+from trichord.evaluation.protocol import Protocol
+from trichord.evaluation.result import MEAN_METRICS, RetrievalResult
+from trichord.evaluation.settings import EvaluationConfig, EvaluationSet, evaluation_set
+from trichord.evaluation.sides import Side, build_side
+from trichord.metrics.bootstrap import Estimate, bootstrap_means, bootstrap_median
+from trichord.metrics.ranks import RankCounts, count_ranks
+from trichord.metrics.retrieval import METRICS, QueryScores, chance_counts, score_queries, summarise, with_misses
+from trichord.modality import Task, spell_task
+from trichord.shapes import Int
+
+
+@dataclass(frozen=True)
+class RankedTask:
+    """A task's queries with their values, and what chance would give them.
+
+    Args:
+        query, gallery: the two sides.
+        scores, chance: values per query, misses included, of the model and of random ranking.
+        positions: (queries,) place of each query's item in the list of evaluated items.
+        instances: (queries,) which instance of the item it is.
+        num_missing: queries that count as misses.
+    """
+
+    query: Side
+    gallery: Side
+    scores: QueryScores
+    chance: QueryScores
+    positions: Int[np.ndarray, " queries"]
+    instances: Int[np.ndarray, " queries"]
+    num_missing: int
+
+
+def rank_task(
+    tables: Mapping[str, EmbeddingTable], task: Task, items: Int[np.ndarray, " items"], config: EvaluationConfig
+) -> RankedTask:
+    """Score every query of a task.
+
+    Every item counts. One that has no query side gives one query that is a miss; so is every query of an item that is
+    not in the gallery. A miss has recall 0, reciprocal rank 0 and the last rank: the number of items, or of gallery
+    rows where there are more.
+    """
+    choices = {"captions": config.captions, "fusion": config.fusion, "similarity": config.similarity}
+    query = build_side(tables, task.query, items, **choices)
+    gallery = build_side(tables, task.gallery, items, **choices)
+    scored = ~gallery.missing[query.positions]
+    counts = _count(query, gallery, scored, config.chunk)
+    num_relevant = np.bincount(gallery.positions, minlength=len(items))[query.positions[scored]]
+    by_chance = chance_counts(num_relevant, len(gallery.positions))
+    without_query = np.flatnonzero(query.missing)
+    positions = np.concatenate([query.positions, without_query])
+    instances = np.concatenate([query.instances, np.zeros_like(without_query)])
+    counted = np.concatenate([scored, np.zeros(len(without_query), dtype=bool)])
+    order = np.argsort(positions, kind="stable")
+    last_rank = max(len(items), len(gallery.positions))
+    model, chance = (with_misses(score_queries(found), counted[order], last_rank) for found in (counts, by_chance))
+    return RankedTask(
+        query, gallery, model, chance, positions[order], instances[order], len(counted) - int(counted.sum())
+    )
+
+
+def evaluate_task(
+    tables: Mapping[str, EmbeddingTable],
+    task: Task,
+    evaluated: EvaluationSet,
+    config: EvaluationConfig | None = None,
+) -> RetrievalResult:
+    """Score one task on the evaluated items, with intervals, chance values and flags.
+
+    Args:
+        tables: modality name -> its vectors; rows of items that are not evaluated are ignored.
+        task: which modalities ask for which.
+        evaluated: the items, and where they come from.
+        config: choices; None takes the defaults of `EvaluationConfig`.
+
+    Raises:
+        ProtocolError: an embedding is zero or not finite, a table is missing, or no item has both sides.
+    """
+    config = EvaluationConfig() if config is None else config
+    spelled = spell_task(task, evaluated.known)
+    try:
+        ranked = rank_task(tables, task, evaluated.items, config)
+    except ProtocolError as error:
+        raise ProtocolError(f"{evaluated.dataset}, split {evaluated.split!r}, task {spelled}: {error}") from error
+    metrics = _estimate(ranked, config)
+    chance = summarise(ranked.chance).named()
+    flags = collapse_flags(ranked.query, ranked.gallery, spelled) + chance_flags(metrics, chance)
+    return RetrievalResult(
+        protocol=_protocol(spelled, evaluated, ranked, config),
+        metrics=metrics,
+        chance=chance,
+        flags=tuple(flags),
+        num_missing=ranked.num_missing,
+        query_items=evaluated.items[ranked.positions],
+        query_instances=ranked.instances,
+        scores=ranked.scores,
+    )
+
+
+def evaluate(
+    model: nn.Module,
+    dataset: Dataset,
+    split: str,
+    tasks: Sequence[Task],
+    config: EvaluationConfig | None = None,
+    *,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> dict[str, RetrievalResult]:
+    """Encode a split once and score several tasks; return task spelling -> result."""
+    if not tasks:
+        raise ConfigError("no task was named; give at least one, for instance T>V")
+    evaluated = evaluation_set(dataset, split)
+    needed = {name for task in tasks for name in (*task.query, *task.gallery)}
+    names = [modality.name for modality in evaluated.known if modality.name in needed]
+    tables = embed_split(model, dataset, evaluated.items, modalities=names, batch_size=batch_size, progress=progress)
+    return evaluate_tasks(tables, tasks, evaluated, config)
+
+
+def evaluate_tasks(
+    tables: Mapping[str, EmbeddingTable],
+    tasks: Sequence[Task],
+    evaluated: EvaluationSet,
+    config: EvaluationConfig | None = None,
+) -> dict[str, RetrievalResult]:
+    """Score several tasks from the same tables; return task spelling -> result."""
+    return {spell_task(task, evaluated.known): evaluate_task(tables, task, evaluated, config) for task in tasks}
+
+
+def _count(query: Side, gallery: Side, scored: np.ndarray, chunk: int) -> RankCounts:
+    if not scored.any():
+        raise ProtocolError(
+            "no item holds both the query and the gallery side, so nothing can be retrieved; leave the task out"
+        )
+    return count_ranks(
+        torch.from_numpy(query.vectors[scored]),
+        torch.from_numpy(gallery.vectors),
+        torch.from_numpy(query.positions[scored]),
+        torch.from_numpy(gallery.positions),
+        chunk=chunk,
+    )
+
+
+def _estimate(ranked: RankedTask, config: EvaluationConfig) -> dict[str, Estimate]:
+    """Return every metric with its interval; the resamples are the same for all."""
+    scores = ranked.scores
+    rows = {f"R@{k}": 100.0 * values for k, values in scores.recall.items()}
+    rows |= {"MeanR": scores.rank, "MRR": scores.reciprocal_rank}
+    stacked = np.stack([rows[name] for name in MEAN_METRICS])[:, None, :]
+    options = {"num_resamples": config.num_resamples, "seed": config.seed}
+    means = bootstrap_means(stacked, ranked.positions, **options)
+    named = dict(zip(MEAN_METRICS, means, strict=True))
+    named["MedR"] = bootstrap_median(scores.rank[None], ranked.positions, **options)
+    return {name: named[name] for name in METRICS}
+
+
+def _protocol(spelled: str, evaluated: EvaluationSet, ranked: RankedTask, config: EvaluationConfig) -> Protocol:
+    return Protocol(
+        task=spelled,
+        dataset=evaluated.dataset,
+        dataset_fingerprint=evaluated.fingerprint,
+        split=evaluated.split,
+        items_hash=evaluated.items_hash,
+        num_items=len(evaluated.items),
+        query_captions=ranked.query.captions,
+        gallery_captions=ranked.gallery.captions,
+        similarity=config.similarity,
+        fusion=config.fusion,
+    )

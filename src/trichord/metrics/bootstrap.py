@@ -1,0 +1,212 @@
+"""Intervals and paired tests that respect what was sampled: items (all captions of one together), and seeds.
+
+Legend: values (seeds, queries); groups (queries,) item numbers; a resample draws items with replacement, which gives
+every item a whole weight; with more than one seed, seeds are drawn with replacement too (two-way bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trichord.errors import ProtocolError
+from trichord.randomness import numpy_generator
+from trichord.shapes import Float, Int
+
+CHUNK_CELLS = 2**22
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its percentile bootstrap 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A difference a - b with its 95 % interval and the p-value of a two-sided paired randomisation test."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    num_queries: int
+
+
+def bootstrap_mean(
+    values: Float[np.ndarray, "seeds queries"],
+    groups: Int[np.ndarray, " queries"],
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean over seeds and queries, with its interval (see `bootstrap_means`)."""
+    return bootstrap_means(values[None], groups, num_resamples=num_resamples, seed=seed)[0]
+
+
+def bootstrap_means(
+    values: Float[np.ndarray, "measures seeds queries"],
+    groups: Int[np.ndarray, " queries"],
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Means of several measures of the same queries, with intervals from the same resamples."""
+    _check(values, groups, num_resamples)
+    measures, seeds, _ = values.shape
+    item_of, sizes = _items(groups)
+    sums = _per_item(values.reshape(measures * seeds, -1), item_of, len(sizes))
+    replicates = []
+    for weights in _item_weights(len(sizes), num_resamples, seed):
+        means = (weights @ sums.T) / (weights @ sizes)[:, None]
+        replicates.append(means.reshape(-1, measures, seeds))
+    centre = values.mean(axis=2).mean(axis=1)
+    return _intervals(centre, _average_seeds(np.concatenate(replicates), seed))
+
+
+def bootstrap_median(
+    values: Float[np.ndarray, "seeds queries"],
+    groups: Int[np.ndarray, " queries"],
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Median over queries, averaged over seeds, with its interval."""
+    _check(values[None], groups, num_resamples)
+    item_of, sizes = _items(groups)
+    ordered = [np.argsort(row, kind="stable") for row in values]
+    replicates = []
+    for weights in _item_weights(len(sizes), num_resamples, seed):
+        columns = [
+            _weighted_medians(row[order], weights[:, item_of[order]])
+            for row, order in zip(values, ordered, strict=True)
+        ]
+        replicates.append(np.stack(columns, axis=1)[:, None, :])
+    centre = np.median(values, axis=1).mean(keepdims=True)
+    return _intervals(centre, _average_seeds(np.concatenate(replicates), seed))[0]
+
+
+def paired_comparison(
+    a: Float[np.ndarray, "seeds_a queries"],
+    b: Float[np.ndarray, "seeds_b queries"],
+    groups: Int[np.ndarray, " queries"],
+    *,
+    num_resamples: int = 2000,
+    num_draws: int = 10000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two sides on the same queries.
+
+    The difference is that of the means over seeds and queries. Its interval resamples items, the same ones on both
+    sides, and the seeds of each side on its own. The p-value flips the sign of each item's difference (summed over its
+    queries, averaged over seeds) at random; under the null hypothesis both signs are as likely. It is
+    (1 + draws at least as extreme) / (1 + draws), two-sided, so never zero.
+    """
+    _check(a[None], groups, num_resamples)
+    _check(b[None], groups, num_resamples)
+    item_of, sizes = _items(groups)
+    sums_a, sums_b = _per_item(a, item_of, len(sizes)), _per_item(b, item_of, len(sizes))
+    replicates = []
+    for weights in _item_weights(len(sizes), num_resamples, seed):
+        totals = (weights @ sizes)[:, None]
+        replicates.append(np.concatenate([weights @ sums_a.T / totals, weights @ sums_b.T / totals], axis=1))
+    means = np.concatenate(replicates)
+    left = _average_seeds(means[:, None, : len(a)], seed, "seeds of a")
+    right = _average_seeds(means[:, None, len(a) :], seed, "seeds of b")
+    [estimate] = _intervals(np.array([a.mean() - b.mean()]), left - right)
+    p_value = sign_flip_p(sums_a.mean(axis=0) - sums_b.mean(axis=0), num_draws=num_draws, seed=seed)
+    return Comparison(estimate.value, estimate.low, estimate.high, p_value, a.shape[1])
+
+
+def sign_flip_p(differences: Float[np.ndarray, " items"], *, num_draws: int = 10000, seed: int = 0) -> float:
+    """Two-sided p-value of the sum of differences under random signs, by the add-one rule."""
+    if num_draws < 1:
+        raise ProtocolError(f"a randomisation test needs at least one draw, got {num_draws}")
+    moving = differences[differences != 0]
+    # Draws that equal the observed sum up to rounding count as extreme: the order of summation must not decide.
+    threshold = abs(float(moving.sum())) - 1e-9 * float(np.abs(moving).sum())
+    generator = numpy_generator(seed, "sign flips")
+    step = max(1, CHUNK_CELLS // max(1, len(moving)))
+    extreme = 0
+    for start in range(0, num_draws, step):
+        shape = (min(step, num_draws - start), len(moving))
+        signs = generator.integers(0, 2, shape, dtype=np.int8).astype(np.float64) * 2.0 - 1.0
+        extreme += int((np.abs(signs @ moving) >= threshold).sum())
+    return (1 + extreme) / (1 + num_draws)
+
+
+def holm(p_values: list[float] | tuple[float, ...]) -> list[float]:
+    """Adjust p-values of one family of comparisons by Holm's step-down rule, in the order given."""
+    if any(not 0.0 <= p <= 1.0 for p in p_values):
+        raise ProtocolError(f"p-values lie in [0, 1], got {list(p_values)}")
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _check(values: np.ndarray, groups: np.ndarray, num_resamples: int) -> None:
+    if values.size == 0:
+        raise ProtocolError(f"an interval needs at least one seed and one query, got values of shape {values.shape}")
+    if values.shape[-1] != len(groups):
+        raise ProtocolError(f"every query needs its item: {values.shape[-1]} queries, {len(groups)} items")
+    if not np.isfinite(values).all():
+        raise ProtocolError("a per-query value is not finite; look for the fault where it was computed")
+    if num_resamples < 1:
+        raise ProtocolError(f"an interval needs at least one resample, got {num_resamples}")
+
+
+def _items(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (queries,) position of each query's item among the distinct ones, and (items,) number of queries."""
+    _, item_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return item_of.reshape(-1), sizes.astype(np.float64)
+
+
+def _per_item(values: np.ndarray, item_of: np.ndarray, num_items: int) -> np.ndarray:
+    return np.stack([np.bincount(item_of, weights=row, minlength=num_items) for row in values])
+
+
+def _item_weights(num_items: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield (resamples, items) multinomial counts, a chunk at a time; each row sums to the number of items."""
+    generator = numpy_generator(seed, "bootstrap items")
+    step = max(1, CHUNK_CELLS // num_items)
+    for start in range(0, num_resamples, step):
+        rows = min(step, num_resamples - start)
+        cells = generator.integers(0, num_items, (rows, num_items)) + np.arange(rows)[:, None] * num_items
+        counts = np.bincount(cells.reshape(-1), minlength=rows * num_items)
+        yield counts.reshape(rows, num_items).astype(np.float64)
+
+
+def _average_seeds(means: np.ndarray, seed: int, purpose: str = "seeds") -> np.ndarray:
+    """Average (resamples, measures, seeds) over seeds drawn with replacement; over all, where there is one."""
+    resamples, _, seeds = means.shape
+    if seeds == 1:
+        single: np.ndarray = means[:, :, 0]
+        return single
+    drawn = numpy_generator(seed, f"bootstrap {purpose}").integers(0, seeds, (resamples, 1, seeds))
+    averages: np.ndarray = np.take_along_axis(means, np.broadcast_to(drawn, means.shape), axis=2).mean(axis=2)
+    return averages
+
+
+def _weighted_medians(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the median of ascending values for each row of whole weights."""
+    cumulated = np.cumsum(weights, axis=1)
+    total = cumulated[:, -1:]
+    lower = values[np.argmax(cumulated > (total - 1) // 2, axis=1)]
+    upper = values[np.argmax(cumulated > total // 2, axis=1)]
+    medians: np.ndarray = (lower + upper) / 2.0
+    return medians
+
+
+def _intervals(centre: np.ndarray, replicates: np.ndarray) -> list[Estimate]:
+    tail = (1.0 - CONFIDENCE) / 2.0
+    bounds = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
+    return [Estimate(float(c), float(low), float(high)) for c, low, high in zip(centre, *bounds, strict=True)]
