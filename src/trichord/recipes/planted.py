@@ -37,6 +37,6 @@ def _stage(stage: OrderStage) -> StageConfig:
         train=stage.train,
         objective=ObjectiveConfig(parts={"contrast": contrast}),
         optimizer=OptimizerConfig(learning_rate=5e-3, warmup_steps=60),
-        epochs=20,
+        epochs=30,
         batch_size=128,
     )

@@ -24,6 +24,8 @@ from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, check_data
 from trichord.studies.baselines import linear_baseline
 from trichord.studies.machine import PlannedRun, run_planned
 
+Configs = Mapping[str, Sequence[ExperimentConfig]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OrdersStudy:
@@ -88,21 +90,25 @@ def run_orders_study(
     for configs in planned.values():
         check_data(configs[0], dataset.spec, dataset.path)
 
-    def plan(folder: str, configs: Mapping[str, Sequence[ExperimentConfig]]) -> list[PlannedRun]:
-        return [
-            PlannedRun(out / folder / order / f"seed-{config.seed}", config, recipe)
+    def carry_out(folder: str, configs: Configs, originals: Configs) -> dict[str, Sequence[RunDirectory]]:
+        plans = [
+            PlannedRun(out / folder / order / f"seed-{config.seed}", config, original)
             for order in study.orders
-            for config, recipe in zip(configs[order], recipes[order], strict=True)
+            for config, original in zip(configs[order], originals[order], strict=True)
         ]
+        done = run_planned(plans, dataset, workers=workers, options=options, description=folder)
+        grouped = [done[i : i + study.num_seeds] for i in range(0, len(done), study.num_seeds)]
+        return dict(zip(study.orders, grouped, strict=True))
 
-    folder = "selection" if refit else "runs"
-    selected = run_planned(plan(folder, planned), dataset, workers=workers, options=options, description="runs")
+    selected = carry_out("selection" if refit else "runs", planned, recipes)
     final = selected
     if refit:
-        by_order = dict(zip(study.orders, _grouped(selected, study.num_seeds), strict=True))
-        again = {order: [refitted(config, by_order[order]) for config in planned[order]] for order in study.orders}
-        final = run_planned(plan("runs", again), dataset, workers=workers, options=options, description="refits")
-    folders = [directory.path for directory in final]
+        again, original = (
+            {order: [refitted(config, selected[order]) for config in configs[order]] for order in study.orders}
+            for configs in (planned, recipes)
+        )
+        final = carry_out("runs", again, original)
+    folders = [directory.path for directories in final.values() for directory in directories]
     if study.baseline and first.selection.split is not None:
         folders.append(
             linear_baseline(
@@ -118,7 +124,7 @@ def run_orders_study(
         )
     entries = load_entries(folders)
     if refit:
-        entries = with_curves(entries, load_entries([directory.path for directory in selected]))
+        entries = with_curves(entries, load_entries([run.path for runs in selected.values() for run in runs]))
     table = build_table(entries)
     write_table(out, table)
     write_page(out / "report.html", table, entries, title=f"Orders of learning on {dataset.spec.name}")
@@ -166,7 +172,3 @@ def refitted(config: ExperimentConfig, selected: Sequence[RunDirectory]) -> Expe
         fit_splits=(*config.fit_splits, config.selection.split),
         selection=replace(config.selection, split=None),
     )
-
-
-def _grouped(directories: Sequence[RunDirectory], size: int) -> list[Sequence[RunDirectory]]:
-    return [directories[i : i + size] for i in range(0, len(directories), size)]
