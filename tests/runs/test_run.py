@@ -204,9 +204,10 @@ def test_a_modality_the_data_lack_is_named_before_any_work(whole: Path, tmp_path
 
 
 def write_lacking(path: Path) -> "trichord.Dataset":
+    from run_cases import TINY
+
     from trichord.data import ModalityArrays, write_dataset
     from trichord.data.planted import plant
-    from run_cases import TINY
 
     corpus = plant(TINY)
     items = {"id": [str(i) for i in range(len(corpus.splits))], "split": corpus.splits}

@@ -6,8 +6,9 @@ every item a whole weight; with more than one seed, seeds are drawn with replace
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from trichord.randomness import numpy_generator
 from trichord.shapes import Float, Int
 
 CHUNK_CELLS = 2**22
+KEPT_CELLS = 2**24
+Draw = Callable[[int, int, int, int], Iterator[np.ndarray]]
 CONFIDENCE = 0.95
 
 
@@ -128,16 +131,12 @@ def sign_flip_p(differences: Float[np.ndarray, " items"], *, num_draws: int = 10
     """Two-sided p-value of the sum of differences under random signs, by the add-one rule."""
     if num_draws < 1:
         raise ProtocolError(f"a randomisation test needs at least one draw, got {num_draws}")
-    moving = differences[differences != 0]
     # Draws that equal the observed sum up to rounding count as extreme: the order of summation must not decide.
-    threshold = abs(float(moving.sum())) - 1e-9 * float(np.abs(moving).sum())
-    generator = numpy_generator(seed, "sign flips")
-    step = max(1, CHUNK_CELLS // max(1, len(moving)))
-    extreme = 0
-    for start in range(0, num_draws, step):
-        shape = (min(step, num_draws - start), len(moving))
-        signs = generator.integers(0, 2, shape, dtype=np.int8).astype(np.float64) * 2.0 - 1.0
-        extreme += int((np.abs(signs @ moving) >= threshold).sum())
+    threshold = abs(float(differences.sum())) - 1e-9 * float(np.abs(differences).sum())
+    extreme = sum(
+        int((np.abs(signs @ differences) >= threshold).sum())
+        for signs in _chunks(_sign_chunks, num_draws, len(differences), seed)
+    )
     return (1 + extreme) / (1 + num_draws)
 
 
@@ -174,15 +173,45 @@ def _per_item(values: np.ndarray, item_of: np.ndarray, num_items: int) -> np.nda
     return np.stack([np.bincount(item_of, weights=row, minlength=num_items) for row in values])
 
 
-def _item_weights(num_items: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield (resamples, items) multinomial counts, a chunk at a time; each row sums to the number of items."""
+def _item_weights(num_items: int, num_resamples: int, seed: int) -> Iterable[np.ndarray]:
+    """Return chunks of (resamples, items) multinomial counts; each row sums to the number of items."""
+    return _chunks(_weight_chunks, num_resamples, num_items, seed)
+
+
+def _chunks(draw: Draw, num_rows: int, num_items: int, seed: int) -> Iterable[np.ndarray]:
+    """Return what `draw` yields, kept for the next call where it is small.
+
+    A table makes hundreds of comparisons over the same items, and they may share their draws.
+    """
+    if num_rows * num_items <= KEPT_CELLS:
+        return _kept(draw, num_rows, num_items, seed, CHUNK_CELLS)
+    return draw(num_rows, num_items, seed, CHUNK_CELLS)
+
+
+@lru_cache(maxsize=2)
+def _kept(draw: Draw, num_rows: int, num_items: int, seed: int, cells: int) -> tuple[np.ndarray, ...]:
+    return tuple(draw(num_rows, num_items, seed, cells))
+
+
+def _sign_chunks(num_rows: int, num_items: int, seed: int, cells: int) -> Iterator[np.ndarray]:
+    """Yield (draws, items) random signs, a chunk at a time."""
+    generator = numpy_generator(seed, "sign flips")
+    for rows in _rows_per_chunk(num_rows, num_items, cells):
+        yield generator.integers(0, 2, (rows, num_items), dtype=np.int8).astype(np.float64) * 2.0 - 1.0
+
+
+def _weight_chunks(num_rows: int, num_items: int, seed: int, cells: int) -> Iterator[np.ndarray]:
+    """Yield (resamples, items) multinomial counts, a chunk at a time."""
     generator = numpy_generator(seed, "bootstrap items")
-    step = max(1, CHUNK_CELLS // num_items)
-    for start in range(0, num_resamples, step):
-        rows = min(step, num_resamples - start)
-        cells = generator.integers(0, num_items, (rows, num_items)) + np.arange(rows)[:, None] * num_items
-        counts = np.bincount(cells.reshape(-1), minlength=rows * num_items)
+    for rows in _rows_per_chunk(num_rows, num_items, cells):
+        drawn = generator.integers(0, num_items, (rows, num_items)) + np.arange(rows)[:, None] * num_items
+        counts = np.bincount(drawn.reshape(-1), minlength=rows * num_items)
         yield counts.reshape(rows, num_items).astype(np.float64)
+
+
+def _rows_per_chunk(num_rows: int, num_items: int, cells: int) -> Iterator[int]:
+    step = max(1, cells // max(1, num_items))
+    return (min(step, num_rows - start) for start in range(0, num_rows, step))
 
 
 def _average_seeds(means: np.ndarray, seed: int, purpose: str = "seeds") -> np.ndarray:

@@ -120,23 +120,29 @@ def _update(rows: Tensor, centroids: Tensor, spherical: bool) -> Tensor:
 
 
 def _pass(rows: Tensor, centroids: Tensor, spherical: bool) -> _Pass:
-    """Assign every row and add up members, a chunk at a time."""
+    """Assign every row, a chunk of the table at a time, and add up the members of every cluster."""
     units = functional.normalize(centroids, dim=1)
-    sums, counts = torch.zeros_like(centroids), torch.zeros_like(centroids[:, 0])
-    fits: list[Tensor] = []
-    for chunk in torch.split(rows, _chunk_rows(len(centroids))):
-        length = chunk.norm(dim=1)
-        best = (chunk @ units.T).max(1)
-        inverse = torch.where(length > 0, 1 / length, 0.0)
-        # A product with weighted one-hot labels adds members in a fixed order on every device; index_add_ does not.
-        weight = inverse if spherical else torch.ones_like(length)
-        members = torch.zeros(len(chunk), len(centroids), device=rows.device)
-        members.scatter_(1, best.indices.unsqueeze(1), weight.unsqueeze(1))
-        sums.addmm_(members.T, chunk)
-        counts += members.count_nonzero(0)
-        # A zero row has no direction: it counts as fitted, so that it never seeds a cluster.
-        fits.append(torch.where(length > 0, best.values * inverse, 1.0))
-    return _Pass(sums, counts, torch.cat(fits))
+    best = [(chunk @ units.T).max(1) for chunk in torch.split(rows, _chunk_rows(len(centroids)))]
+    labels, products = torch.cat([each.indices for each in best]), torch.cat([each.values for each in best])
+    length = rows.norm(dim=1)
+    inverse = torch.where(length > 0, 1 / length, 0.0)
+    # A zero row has no direction: it counts as fitted, so that it never seeds a cluster.
+    fit = torch.where(length > 0, products * inverse, 1.0)
+    weights = inverse if spherical else torch.ones_like(length)
+    counts = torch.zeros(len(centroids), dtype=torch.long, device=rows.device)
+    counts.scatter_add_(0, labels, (weights > 0).long())
+    return _Pass(_member_sums(rows, labels, weights, len(centroids)), counts, fit)
+
+
+def _member_sums(rows: Tensor, labels: Tensor, weights: Tensor, num_clusters: int) -> Tensor:
+    """Return the weighted sum of the rows of every label, zero for a label without rows.
+
+    The rows are taken label by label: every row is read once, where a product with one-hot labels would read it for
+    every cluster, and the order of the sums is fixed on every device, which that of index_add_ is not.
+    """
+    order = labels.argsort(stable=True)
+    starts = torch.searchsorted(labels[order], torch.arange(num_clusters, device=rows.device))
+    return functional.embedding_bag(order, rows, starts, mode="sum", per_sample_weights=weights[order])
 
 
 def _chunk_rows(num_clusters: int) -> int:
