@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_enough_is_drawn_for_many_comparisons() -> None:
 
 def test_too_few_draws_are_confessed(entries: tuple[Entry, ...]) -> None:
     table = build_table(entries, effort=Effort(num_resamples=20, num_draws=50))
-    assert any("Too few draws" in note for note in table.notes)
+    assert any("Too few draws" in note.fact for note in table.notes)
     assert not any(pair.significant for pair in table.paired)
 
 
@@ -105,13 +106,33 @@ def test_the_planted_winner_wins(table: Table) -> None:
     assert rival.level_with_best
 
 
+@pytest.mark.parametrize("metric", ["R@10", "MRR", "MedR"])
+def test_orders_and_baselines_are_marked_apart(table: Table, metric: str) -> None:
+    lower = metric == "MedR"
+    for task in TASKS:
+        column = table.column(task, metric)
+        orders = [row for row in column if row.kind == "trained"]
+        top = min(row.mean for row in orders) if lower else max(row.mean for row in orders)
+        assert {row.label for row in column if row.best_order} == {row.label for row in orders if row.mean == top}
+        for row in column:
+            ahead = row.mean <= top if lower else row.mean >= top
+            assert row.reaches_best == (row.kind == "baseline" and ahead)
+    marked = [row for row in table.rows if row.reaches_best and row.level_with_best]
+    assert marked, "the planted baseline does better than the best order somewhere, and not significantly"
+
+
+def test_without_orders_the_best_baseline_is_marked(study: Sequence[Path]) -> None:
+    alone = build_table(load_entries(study[-1:]), effort=FAST)
+    assert all(row.best and row.reaches_best and not row.best_order for row in alone.rows)
+
+
 def test_low_ranks_are_the_good_ones(table: Table) -> None:
     for metric in ("MedR", "MeanR"):
         column = table.column("T>V", metric)
         assert {row.label for row in column if row.best} == {min(column, key=lambda row: row.mean).label}
 
 
-def with_protocol(entry: Entry, **changes: object) -> Entry:
+def with_protocol(entry: Entry, **changes: Any) -> Entry:
     results = tuple(
         {task: replace(result, protocol=replace(result.protocol, **changes)) for task, result in seed.items()}
         for seed in entry.results
@@ -145,7 +166,7 @@ def test_a_task_that_an_entry_lacks_is_left_empty_and_said(study: Sequence[Path]
     save_baseline(tmp_path / "b", "short", {}, planted_results(4, NOISE["AVT"], ["T>V"]), "test")
     table = build_table(load_entries([*study[:2], tmp_path / "b"]), effort=FAST)
     assert table.row("short", "V>T", "R@1") is None
-    assert any("short was not measured on V>T and T>VA" in note for note in table.notes)
+    assert any("short was not measured on V>T and T>VA" in note.fact for note in table.notes)
 
 
 def test_seeds_of_unlike_tasks_are_refused(entries: tuple[Entry, ...]) -> None:
@@ -181,6 +202,6 @@ def test_flags_carry_entry_task_and_seed(tmp_path: Path) -> None:
 
 def test_differing_numbers_of_seeds_and_single_seeds_are_said(study: Sequence[Path]) -> None:
     uneven = build_table(load_entries(study[:3]), effort=FAST)
-    assert any("numbers of seeds differ: AV_T 2 and VT_A 1" in note for note in uneven.notes)
+    assert any("numbers of seeds differ: AV_T 2 and VT_A 1" in note.fact for note in uneven.notes)
     single = build_table(load_entries([study[0], study[2]]), effort=FAST)
-    assert any("one seed only" in note for note in single.notes)
+    assert any("one seed only" in note.fact for note in single.notes)

@@ -15,7 +15,7 @@ from trichord.reports import Table, render_csv, render_json, render_markdown, wr
 def test_json_has_exactly_the_promised_keys(table: Table) -> None:
     data = json.loads(render_json(table))
     assert {"rows", "paired", "baselines", "protocol"} <= set(data)
-    row_keys = {"order", "task", "metric", "mean", "ci95", "per_seed", "chance", "best"}
+    row_keys = {"order", "task", "metric", "mean", "ci95", "per_seed", "chance", "best", "best_order"}
     assert all(set(row) == row_keys for row in (*data["rows"], *data["baselines"]))
     pair_keys = {"a", "b", "task", "metric", "difference", "ci95", "p", "p_holm"}
     assert all(set(pair) == pair_keys for pair in data["paired"])
@@ -34,6 +34,7 @@ def test_json_holds_the_numbers(table: Table) -> None:
         written = found[row.label, row.task, row.metric]
         assert written["mean"] == row.mean
         assert written["ci95"] == [row.low, row.high]
+        assert (written["best"], written["best_order"]) == (row.best, row.best_order)
         assert written["per_seed"] == {str(seed): value for seed, value in row.per_seed.items()}
     assert any(row["mean"] > 1.5 for row in data["rows"] if row["metric"] == "R@10"), "recalls are in percent"
 
@@ -55,7 +56,7 @@ def test_csv_parses_back_to_the_same_numbers(table: Table) -> None:
         assert row is not None
         assert (float(line["mean"]), float(line["low"]), float(line["high"])) == (row.mean, row.low, row.high)
         assert float(line["seed_value"]) == row.per_seed[int(line["seed"])]
-        assert line["best"] == str(row.best)
+        assert (line["best"], line["best_order"]) == (str(row.best), str(row.best_order))
 
 
 def markdown_cells(text: str, task: str) -> dict[str, list[str]]:
@@ -80,8 +81,19 @@ def test_markdown_parses_back_to_the_same_numbers(table: Table) -> None:
             assert mean == pytest.approx(row.mean, abs=0.51 * 10**-digits)
             assert low == pytest.approx(row.low, abs=0.51 * 10**-digits)
             assert high == pytest.approx(row.high, abs=0.51 * 10**-digits)
-            assert ("**" in cell) == row.best
+            stars = len(re.match(r"\**", cell)[0])  # type: ignore[index]
+            assert stars == (2 if row.best_order else 3 if row.reaches_best else 0)
             assert ("†" in cell) == row.level_with_best
+
+
+def test_markdown_keeps_every_remark_in_full(table: Table) -> None:
+    text = render_markdown(table)
+    for note in table.notes:
+        assert str(note).replace("_", "\\_") in text
+        assert note.meaning in text.replace("\\", "")
+    assert "60 queries against 60 items of split test, chance R@10 16.7, missing counted as misses: 0" in text
+    assert "validation still rising: too few epochs" in text
+    assert "Bold: best order of the column. Bold italic: a baseline that does at least as well." in text
 
 
 def test_markdown_cannot_be_broken_by_a_label(table: Table) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +11,21 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 from report_maker import FAST
+from rich.console import Console
 
 from trichord.errors import RunError
-from trichord.reports import Entry, Table, build_table, draw_figures, load_entries, render_page, write_page
+from trichord.reports import (
+    Entry,
+    Table,
+    build_table,
+    draw_figures,
+    load_entries,
+    print_table,
+    render_markdown,
+    render_page,
+    write_page,
+)
+from trichord.reports.curves import StageVerdict
 
 VOID = {"meta", "link", "br"}
 
@@ -81,6 +94,81 @@ def test_the_page_holds_every_order_figure_and_number(page: str, table: Table) -
     assert "still rising" in reader.text
     assert table.protocols["T>V"].fingerprint in reader.text
     assert "2.13.0" in reader.text
+    for note in table.notes:
+        assert str(note) in reader.text
+
+
+def rows_of(page: str, section: str) -> list[list[str]]:
+    """The texts of the cells of every row of the first table of a section."""
+    inside = page.split(f'id="{section}"')[1].split("<table")[1].split("</table>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", inside, re.S)
+    return [
+        [re.sub(r"<[^>]+>|\s+", " ", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)]
+        for row in rows
+    ]
+
+
+def test_winners_are_orders_and_baselines_stand_beside_them(page: str, table: Table) -> None:
+    heading, *lines = rows_of(page, "summary")
+    assert heading[1] == "Best order"
+    assert heading[-1] == "linear CCA"
+    assert len(lines) == len(table.tasks)
+    for task, line in zip(table.tasks, lines, strict=True):
+        orders = [row for row in table.column(task, "R@10") if row.kind == "trained"]
+        best = max(orders, key=lambda row: row.mean)
+        baseline = table.row("linear CCA", task, "R@10")
+        assert baseline is not None
+        assert line[0].replace("&gt;", ">") == task
+        assert line[1] == best.label
+        assert all("linear CCA" not in cell for cell in line)
+        difference = f"{abs(baseline.mean - best.mean):.1f}"
+        sign = "+" if baseline.mean > best.mean else "−"
+        assert line[-1].startswith(f"{baseline.mean:.1f} ({sign}{difference}, p")
+
+
+def test_the_baseline_is_spoken_of_right_under_the_headline(page: str) -> None:
+    lead, after = page.split('<p class="lead">')[1].split("</p>", 1)
+    assert "linear CCA" not in lead
+    assert after.strip().startswith("<p>The baseline linear CCA is ")
+
+
+def test_a_baseline_that_reaches_the_best_order_has_a_mark_of_its_own(page: str, table: Table) -> None:
+    cells = {kind: len(re.findall(rf'<td class="number {kind}[ "]', page)) for kind in ("best", "reaches")}
+    summary = len(table.tasks)
+    assert cells["best"] == sum(row.best_order for row in table.rows) + summary
+    assert cells["reaches"] == sum(row.reaches_best for row in table.rows) > 0
+
+
+def test_marks_are_about_the_best_order_and_not_about_the_best_of_all(
+    page: str, table: Table, entries: tuple[Entry, ...]
+) -> None:
+    without = replace(table, rows=tuple(replace(row, best=False) for row in table.rows))
+    assert render_page(without, entries, "A study") == page
+    assert render_markdown(without) == render_markdown(table)
+    written = []
+    for each in (table, without):
+        console = Console(width=100, file=io.StringIO(), force_terminal=True)
+        print_table(each, console)
+        written.append(console.file.getvalue())  # type: ignore[attr-defined]
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "heading"),
+    [
+        (("flat", "flat"), "Converged"),
+        (("flat", "rising"), "Not everything had converged"),
+        (("unknown", "falling"), "Not everything had converged"),
+        (("flat", "unknown"), "Convergence partly unknown"),
+        (("unknown", "unknown"), "Convergence unknown"),
+    ],
+)
+def test_the_page_does_not_claim_more_about_convergence_than_is_known(
+    table: Table, entries: tuple[Entry, ...], verdicts: tuple[str, ...], heading: str
+) -> None:
+    judged = tuple(StageVerdict(seed, "AVT", verdict, verdict, 3, 9) for seed, verdict in enumerate(verdicts))
+    page = render_page(replace(table, verdicts={"AVT": judged}), entries, "A study")
+    assert f"<strong>{heading}</strong>" in page
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page: str) -> None:
@@ -115,7 +203,7 @@ def test_the_page_of_a_single_run_without_rivals(study: Sequence[Path], tmp_path
     write_page(tmp_path / "report.html", table, entries, "One run")
     reader = read((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert ("section", "id", "paired") not in reader.attributes
-    assert "there is no rival" in reader.text
+    assert "AV_T is best on T>V, V>T and T>VA (there is no other order)" in reader.text
     assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
 
 
@@ -124,6 +212,8 @@ def test_baselines_alone_have_a_page(study: Sequence[Path]) -> None:
     reader = read(render_page(build_table(entries, effort=FAST), entries, "Baseline"))
     assert ("section", "id", "curves") not in reader.attributes
     assert "nothing can be said about convergence" in reader.text
+    assert "the baseline linear CCA is best on T>V, V>T and T>VA (there is no other baseline)" in reader.text
+    assert "best order" not in reader.text.split("All numbers")[0], "there is none to compare with"
 
 
 def test_every_figure_is_one_svg_element_the_same_every_time(

@@ -10,10 +10,60 @@ from hypothesis import strategies as st
 from report_maker import NOISE, planted_results
 
 from trichord.metrics.retrieval import QueryScores
+from trichord.reports import Table, plot_numbers
 from trichord.reports.curves import StageCurve
 from trichord.reports.plot_curves import mean_line
 from trichord.reports.plot_ranks import chance_share, found_ranks, share_within
-from trichord.reports.plot_style import BASELINE, SERIES, spread_labels, styles
+from trichord.reports.plot_style import BASELINE, SERIES, WIDTH, Margins, panels, spread_labels, styles, text_width
+
+
+class Recorder:
+    """Stands in for the axes of a figure and keeps what is drawn at every height."""
+
+    def __init__(self) -> None:
+        self.marks: dict[float, tuple[float, str]] = {}
+
+    def plot(self, x: list[float], y: list[float], **style: object) -> None:
+        if len(x) == 1:
+            self.marks[y[0]] = (x[0], str(style.get("markerfacecolor", style.get("color"))))
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *args, **kwargs: []
+
+
+def test_differences_are_to_the_best_order(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = [Recorder() for _ in table.tasks]
+    monkeypatch.setattr(plot_numbers, "panels", lambda *args, **kwargs: (None, grid))
+    monkeypatch.setattr(plot_numbers, "to_svg", lambda *args: "")
+    monkeypatch.setattr(plot_numbers, "_label_entries", lambda *args, **kwargs: None)
+    plot_numbers.plot_differences(table)
+    for task, axes in zip(table.tasks, grid, strict=True):
+        means = {row.label: row.mean for row in table.column(task, "R@10")}
+        best = max((label for label in means if table.kinds[label] == "trained"), key=lambda label: means[label])
+        assert set(axes.marks) == set(range(len(table.labels))), "every entry has its row, the baseline too"
+        for place, label in enumerate(table.labels):
+            assert axes.marks[place][0] == pytest.approx(means[label] - means[best])
+
+
+def test_panels_stand_apart_and_inside_the_figure() -> None:
+    margins = Margins(left=1.1, top=0.7, bottom=0.5, columns=0.3, rows=0.6)
+    figure, grid = panels(2, 3, 1.5, margins, used=5)
+    assert len(grid) == len(figure.axes) == 5
+    width, height = figure.get_size_inches()
+    boxes = [axes.get_position() for axes in grid]
+    assert boxes[0].x0 * width == pytest.approx(1.1)
+    assert (1 - boxes[0].y1) * height == pytest.approx(0.7)
+    assert boxes[3].y0 * height == pytest.approx(0.5)
+    assert all(box.height * height == pytest.approx(1.5) for box in boxes)
+    assert (boxes[1].x0 - boxes[0].x1) * width == pytest.approx(0.3)
+    assert (boxes[0].y0 - boxes[3].y1) * height == pytest.approx(0.6)
+    assert (1 - boxes[2].x1) * width == pytest.approx(margins.right)
+
+
+def test_room_for_labels_grows_with_them_and_is_bounded() -> None:
+    assert text_width([]) == 0
+    assert text_width(["AV_T", "linear CCA"]) == pytest.approx(2.5 * text_width(["AV_T"]))
+    assert text_width(["x" * 500]) == pytest.approx(WIDTH / 3)
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.floats(0.01, 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from trichord.errors import ConfigError, ProtocolError, RunError, nearest
@@ -12,6 +12,7 @@ from trichord.evaluation.result import RetrievalResult
 from trichord.metrics.retrieval import HIGHER_IS_BETTER, METRICS
 from trichord.reports.entries import Entry
 from trichord.reports.notes import collect_flags, write_notes
+from trichord.reports.outcomes import leaders
 from trichord.reports.paired import PAIRED_METRICS, Effort, compare_pairs
 from trichord.reports.settings import setting_differences
 from trichord.reports.table import PairedRow, Protocol, Row, Table
@@ -107,28 +108,45 @@ def entry_rows(entry: Entry, task: str, metrics: Sequence[str], effort: Effort) 
 
 
 def mark_best(rows: Sequence[Row], paired: Sequence[PairedRow]) -> tuple[Row, ...]:
-    """Mark the best of every column, and those that were tested against it and found no different."""
+    """Mark in every column the best, the best order, the baselines that reach it, and those found no different from it.
+
+    Where no trained entry was measured, the best baseline stands in for the best order.
+    """
     columns: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         columns.setdefault((row.task, row.metric), []).append(row)
-    best: dict[tuple[str, str], set[str]] = {}
-    for (task, metric), column in columns.items():
-        means = [row.mean for row in column]
-        top = max(means) if HIGHER_IS_BETTER[metric] else min(means)
-        best[task, metric] = {row.label for row in column if row.mean == top}
-    level = {
-        (label, pair.task, pair.metric)
-        for pair in paired
-        if pair.winner is None
-        for label, other in ((pair.a, pair.b), (pair.b, pair.a))
-        if other in best[pair.task, pair.metric]
+    no_different: dict[tuple[str, str, str], set[str]] = {}
+    for pair in paired:
+        if pair.winner is None:
+            for label, other in ((pair.a, pair.b), (pair.b, pair.a)):
+                no_different.setdefault((label, pair.task, pair.metric), set()).add(other)
+    marked = {
+        (row.label, row.task, row.metric): row
+        for column in columns.values()
+        for row in _mark_column(column, no_different)
     }
+    return tuple(marked[row.label, row.task, row.metric] for row in rows)
+
+
+def _mark_column(column: Sequence[Row], no_different: Mapping[tuple[str, str, str], set[str]]) -> list[Row]:
+    best = leaders(column)
+    trained = [row for row in column if row.kind == "trained"]
+    first = leaders(trained or column)
+    height = next(row.mean for row in column if row.label in first)
     marked = []
-    for row in rows:
-        is_best = row.label in best[row.task, row.metric]
-        is_level = not is_best and (row.label, row.task, row.metric) in level
-        marked.append(replace(row, best=is_best, level_with_best=is_level))
-    return tuple(marked)
+    for row in column:
+        ahead = row.mean >= height if HIGHER_IS_BETTER[row.metric] else row.mean <= height
+        level = no_different.get((row.label, row.task, row.metric), set()) & set(first)
+        marked.append(
+            replace(
+                row,
+                best=row.label in best,
+                best_order=row.kind == "trained" and row.label in first,
+                reaches_best=row.kind == "baseline" and ahead,
+                level_with_best=row.label not in first and bool(level),
+            )
+        )
+    return marked
 
 
 def _choose_tasks(entries: Sequence[Entry], tasks: Sequence[str] | None) -> tuple[str, ...]:

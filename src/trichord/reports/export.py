@@ -14,7 +14,8 @@ from trichord.reports.remarks import change_lines, legend, protocol_lines, setti
 from trichord.reports.summary import summarise_table, verdict_lines
 from trichord.reports.table import Row, Table
 
-CSV_FIELDS = ("label", "kind", "task", "metric", "mean", "low", "high", "chance", "best", "seed", "seed_value")
+ROW_FIELDS = ("label", "kind", "task", "metric", "mean", "low", "high", "chance", "best", "best_order")
+CSV_FIELDS = (*ROW_FIELDS, "seed", "seed_value")
 
 
 def render_json(table: Table) -> str:
@@ -28,7 +29,7 @@ def render_csv(table: Table) -> str:
     writer = csv.DictWriter(buffer, CSV_FIELDS, lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
-        shared = {name: getattr(row, name) for name in CSV_FIELDS[:9]}
+        shared = {name: getattr(row, name) for name in ROW_FIELDS}
         for seed, value in row.per_seed.items():
             writer.writerow({**shared, "seed": seed, "seed_value": value})
     return buffer.getvalue()
@@ -39,7 +40,7 @@ def render_markdown(table: Table) -> str:
     lines: list[str] = []
     for task in table.tasks:
         lines += [f"### {_escape(task)}", "", *_task_lines(table, task), ""]
-    lines += [legend(table, "Bold: best"), ""]
+    lines += [legend(table, "Bold:", "Bold italic:"), ""]
     if table.paired:
         lines += ["### Paired tests", "", *_pair_lines(table), ""]
     for title, remarks in _remarks(table):
@@ -73,8 +74,8 @@ def _cell(row: Row | None) -> str:
     if row is None:
         return "–"
     value = show(row.metric, row.mean)
-    mark = "†" if row.level_with_best else ""
-    return f"{f'**{value}**' if row.best else value}{mark} {show_interval(row)}"
+    stars = "**" if row.best_order else "***" if row.reaches_best else ""
+    return f"{stars}{value}{stars}{'†' if row.level_with_best else ''} {show_interval(row)}"
 
 
 def _pair_lines(table: Table) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _remarks(table: Table) -> Sequence[tuple[str, Sequence[str]]]:
         ("Settings that differ", tuple(setting_line(difference) for difference in table.settings)),
         ("Changed from the recipe", change_lines(table)),
         ("Measured on", protocol_lines(table)),
-        ("Notes", table.notes),
+        ("Notes", tuple(map(str, table.notes))),
     )
 
 

@@ -14,15 +14,17 @@ from trichord.errors import RunError
 from trichord.files import write_text
 from trichord.optional import require
 from trichord.reports import numbers
+from trichord.reports.against import Standing, stand_against
 from trichord.reports.curves import StageVerdict
 from trichord.reports.entries import Entry
+from trichord.reports.outcomes import find_pair
 from trichord.reports.plot_curves import plot_curves
 from trichord.reports.plot_numbers import plot_differences, plot_forest
 from trichord.reports.plot_ranks import plot_ranks
 from trichord.reports.plot_style import BASELINE, VARIABLES, styles
 from trichord.reports.remarks import change_lines, legend, protocol_lines, show_value
-from trichord.reports.summary import find_pair, primary_metric, summarise_table
-from trichord.reports.table import Row, Table, winners
+from trichord.reports.summary import order_winners, primary_metric, summarise_table
+from trichord.reports.table import Row, Table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,13 +35,22 @@ TASKS_PER_BLOCK = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of the table of winners: the best entries, and (label, words) of those beaten and those level."""
+    """One line of the table of winners.
+
+    Args:
+        task: the task.
+        best: the best orders; more than one only when they are exactly equal.
+        row: the number of the first of them.
+        beats, level: (label, words) of the other orders, beaten and not.
+        baselines: how every baseline stands against the best order; None where there is no comparison.
+    """
 
     task: str
     best: tuple[str, ...]
     row: Row
     beats: tuple[tuple[str, str], ...]
     level: tuple[tuple[str, str], ...]
+    baselines: tuple[Standing | None, ...]
 
 
 def write_page(path: str | Path, table: Table, entries: Sequence[Entry], title: str) -> None:
@@ -100,13 +111,11 @@ def _tested_metric(table: Table) -> str | None:
 
 def _context(table: Table, entries: Sequence[Entry]) -> dict[str, Any]:
     summary = summarise_table(table)
-    verdicts = [verdict for these in table.verdicts.values() for verdict in these]
     recalls = [metric for metric in table.metrics if metric.startswith("R@")]
     return {
         "table": table,
         "summary": summary,
-        "judged": bool(verdicts),
-        "converged": bool(verdicts) and all(verdict.verdict == "flat" for verdict in verdicts),
+        "convergence": _convergence(table),
         "subtitle": _subtitle(table),
         "sections": _sections(table, entries),
         "outcomes": [_outcome(table, task, summary.metric) for task in table.tasks],
@@ -117,7 +126,8 @@ def _context(table: Table, entries: Sequence[Entry]) -> dict[str, Any]:
         "blocks": _blocks(table.tasks),
         "recalls": recalls or list(table.metrics),
         "others": [metric for metric in table.metrics if metric not in recalls] if recalls else [],
-        "legend": legend(table, "Bold: best"),
+        "rival_baselines": _rival_baselines(table),
+        "legend": legend(table, "Bold:", "Bold italic, grey:"),
         "difference_metric": _tested_metric(table),
         "differences": _differences(table),
         "changes": change_lines(table),
@@ -127,6 +137,16 @@ def _context(table: Table, entries: Sequence[Entry]) -> dict[str, Any]:
         "environment": _environment(entries),
         "folders": [str(folder) for entry in entries for folder in entry.folders],
     }
+
+
+def _convergence(table: Table) -> str:
+    """Head the verdicts on convergence; curves that are too short to judge are no evidence that training was."""
+    found = {verdict.verdict for these in table.verdicts.values() for verdict in these}
+    if found & {"rising", "falling"}:
+        return "Not everything had converged"
+    if found == {"flat"}:
+        return "Converged"
+    return "Convergence partly unknown" if "flat" in found else "Convergence unknown"
 
 
 def _subtitle(table: Table) -> str:
@@ -159,7 +179,7 @@ def _sections(table: Table, entries: Sequence[Entry]) -> list[tuple[str, str]]:
 
 
 def _outcome(table: Table, task: str, metric: str) -> Outcome:
-    outcome = winners(table, task, metric)
+    outcome = order_winners(table, task, metric)
     best = outcome.best[0]
     row = table.row(best, task, metric)
     assert row is not None
@@ -174,7 +194,15 @@ def _outcome(table: Table, task: str, metric: str) -> Outcome:
         row,
         tuple((label, words(label)) for label in outcome.beats),
         tuple((label, words(label)) for label in (*outcome.level, *outcome.untested)),
+        tuple(stand_against(table, label, task, metric) for label in _rival_baselines(table)),
     )
+
+
+def _rival_baselines(table: Table) -> list[str]:
+    """Baselines that stand beside orders; none in a table of baselines alone, where they are the contenders."""
+    if "trained" not in table.kinds.values():
+        return []
+    return [label for label in table.labels if table.kinds[label] == "baseline"]
 
 
 def _colours(table: Table) -> dict[str, str]:

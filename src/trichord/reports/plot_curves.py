@@ -10,7 +10,18 @@ import numpy as np
 
 from trichord.reports.curves import StageCurve
 from trichord.reports.entries import Entry
-from trichord.reports.plot_style import FAINT, PAPER, SMALL, name_panel, panels, spread_labels, styles, to_svg, verbatim
+from trichord.reports.plot_style import (
+    FAINT,
+    PAPER,
+    SMALL,
+    Margins,
+    name_panel,
+    panels,
+    spread_labels,
+    styles,
+    to_svg,
+    verbatim,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ def plot_curves(entries: Sequence[Entry]) -> str | None:
     if num_stages == 0:
         return None
     look = styles([(entry.label, entry.kind) for entry in entries])
-    figure, grid = panels(2, num_stages, 2.6)
+    figure, grid = panels(2, num_stages, 1.95, Margins(bottom=0.5, columns=0.6))
     for stage in range(num_stages):
         above, below = grid[stage], grid[num_stages + stage]
         _draw(above, trained, stage, "values", look)
@@ -101,6 +112,7 @@ def _draw(axes: Any, entries: Sequence[Entry], stage: int, which: str, look: dic
                 markeredgewidth=0.8,
             )
     if not lines:
+        axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", color=FAINT, fontsize=SMALL)
         return
     _name_ends(axes, lines, look)

@@ -1,10 +1,11 @@
-"""Two figures of a table's numbers: a forest of means with intervals, and how far each entry is behind the best."""
+"""Two figures of a table's numbers: means with intervals, and how far each entry is from the best order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from trichord.reports.outcomes import contenders, find_pair, winners
 from trichord.reports.plot_style import (
     FAINT,
     INK,
@@ -12,13 +13,15 @@ from trichord.reports.plot_style import (
     RULE,
     SIZE,
     SMALL,
+    Margins,
     name_panel,
     panels,
     styles,
+    text_width,
     to_svg,
     verbatim,
 )
-from trichord.reports.table import PairedRow, Row, Table, winners
+from trichord.reports.table import PairedRow, Row, Table
 
 COLUMNS = 4
 
@@ -42,14 +45,14 @@ def plot_forest(table: Table, metric: str = "R@10") -> str:
 
 
 def plot_differences(table: Table, metric: str = "R@10") -> str:
-    """Draw one panel per task: the paired difference of every other entry to the best, filled where significant."""
+    """Draw one panel per task: the paired difference of every entry to the best order, filled where significant."""
     look = styles([(label, table.kinds[label]) for label in table.labels])
     figure, grid = _task_panels(table)
     for number, (axes, task) in enumerate(zip(grid, table.tasks, strict=True)):
-        best = winners(table, task, metric).best[0]
+        best = winners(table, task, metric, contenders(table, task)).best[0]
         bounds = [0.0]
         for place, label in enumerate(table.labels):
-            pair = _pair(table.paired, label, best, task, metric)
+            pair = find_pair(table, label, best, task, metric)
             if label == best:
                 axes.plot([0.0], [place], marker="|", markersize=9, color=look[label]["color"], markeredgewidth=1.8)
                 axes.annotate(
@@ -70,14 +73,15 @@ def plot_differences(table: Table, metric: str = "R@10") -> str:
         _pad(axes, bounds)
         name_panel(axes, task)
     name = "difference-" + metric.replace("@", "").lower()
-    return to_svg(figure, name, f"difference in {metric} between every entry and the best one, task by task")
+    return to_svg(figure, name, f"difference in {metric} between every entry and the best order, task by task")
 
 
 def _task_panels(table: Table) -> tuple[Any, list[Any]]:
     count = len(table.tasks)
     columns = min(COLUMNS, count) if count > 1 else 1
     rows = -(-count // columns)
-    return panels(rows, columns, 0.75 + 0.27 * len(table.labels), used=count)
+    margins = Margins(left=0.15 + text_width(table.labels))
+    return panels(rows, columns, 0.15 + 0.26 * len(table.labels), margins, used=count)
 
 
 def _draw_estimate(axes: Any, place: int, row: Row, look: dict[str, Any]) -> None:
@@ -102,8 +106,9 @@ def _draw_estimate(axes: Any, place: int, row: Row, look: dict[str, Any]) -> Non
         ha="right",
         va="center",
         fontsize=SMALL,
-        color=INK if row.best else FAINT,
-        fontweight="bold" if row.best else "normal",
+        color=INK if row.best_order else FAINT,
+        fontweight="bold" if row.best_order or row.reaches_best else "normal",
+        fontstyle="italic" if row.reaches_best else "normal",
     )
 
 
@@ -139,15 +144,3 @@ def _pad(axes: Any, values: Sequence[float]) -> None:
     span = (max(values) - min(values) if values else 0.0) or 1.0
     axes.set_xlim((min(values) if values else 0.0) - 0.06 * span, (max(values) if values else 1.0) + 0.2 * span)
     axes.locator_params(axis="x", nbins=4)
-
-
-def _pair(paired: Sequence[PairedRow], label: str, best: str, task: str, metric: str) -> PairedRow | None:
-    """The comparison label - best, turned round where the table holds it the other way."""
-    for pair in paired:
-        if (pair.task, pair.metric) != (task, metric):
-            continue
-        if (pair.a, pair.b) == (label, best):
-            return pair
-        if (pair.a, pair.b) == (best, label):
-            return PairedRow(label, best, task, metric, -pair.difference, -pair.high, -pair.low, pair.p, pair.p_holm)
-    return None

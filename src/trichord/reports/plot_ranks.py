@@ -10,7 +10,7 @@ import numpy as np
 from trichord.evaluation.result import RetrievalResult
 from trichord.optional import require
 from trichord.reports.entries import Entry
-from trichord.reports.plot_style import FAINT, SIZE, SMALL, name_panel, panels, styles, to_svg, verbatim
+from trichord.reports.plot_style import FAINT, SIZE, SMALL, Margins, name_panel, panels, styles, to_svg, verbatim
 from trichord.shapes import Float
 
 COLUMNS = 4
@@ -46,7 +46,9 @@ def plot_ranks(entries: Sequence[Entry], tasks: Sequence[str]) -> str:
     look = styles([(entry.label, entry.kind) for entry in entries])
     columns = min(COLUMNS, len(tasks))
     rows = -(-len(tasks) // columns)
-    figure, grid = panels(rows, columns, 2.3, used=len(tasks), sharey=True)
+    crowded = len(tasks) % columns > 0
+    margins = Margins(left=0.55, right=0.2, top=0.7, bottom=0.5, columns=0.45, rows=0.85 if crowded else 0.5)
+    figure, grid = panels(rows, columns, 1.75, margins, used=len(tasks), sharey=True)
     for number, (axes, task) in enumerate(zip(grid, tasks, strict=True)):
         lowest = number >= len(tasks) - columns
         _draw_task(axes, entries, task, look, lowest=lowest)
@@ -100,7 +102,7 @@ def _legend(figure: Any, entries: Sequence[Entry], look: dict[str, dict[str, Any
     handles.append(lines([], [], color=FAINT, linestyle=(0, (2, 2)), linewidth=0.9, label="chance"))
     legend = figure.legend(
         handles=handles,
-        loc="outside upper left",
+        loc="upper left",
         ncols=len(handles),
         frameon=False,
         fontsize=SIZE,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trichord.optional import require
@@ -52,15 +53,58 @@ def styles(labels_and_kinds: Sequence[tuple[str, str]]) -> dict[str, dict[str, A
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Room around and between the panels of a figure, in inches.
+
+    It is given rather than measured: measuring every text, which matplotlib can do, takes longer than all the drawing,
+    and the page shows the texts in a font of its own anyway.
+
+    Args:
+        left, right, top, bottom: around all panels; `top` holds the titles of the first row.
+        columns, rows: between neighbours; `rows` holds tick labels and the titles of the next row.
+    """
+
+    left: float = 0.45
+    right: float = 0.1
+    top: float = 0.36
+    bottom: float = 0.3
+    columns: float = 0.25
+    rows: float = 0.66
+
+
+def text_width(texts: Iterable[str]) -> float:
+    """Estimate the width in inches of the longest of some bold texts; at most a third of the figure."""
+    longest = max(map(len, texts), default=0)
+    return min(0.68 * SIZE / 72 * longest, WIDTH / 3)
+
+
 def panels(
-    rows: int, columns: int, row_height: float, *, used: int | None = None, **sharing: Any
+    rows: int, columns: int, row_height: float, margins: Margins, *, used: int | None = None, **sharing: Any
 ) -> tuple[Any, list[Any]]:
-    """Make a figure of page width with a grid of bare axes; `used` of them are returned, the rest are taken away."""
+    """Make a figure of page width with a grid of bare axes; `used` of them are returned, the rest are taken away.
+
+    Args:
+        rows, columns: of the grid.
+        row_height: height of one panel in inches, without its margins.
+        margins: room for what stands around the panels.
+        used: number of panels; None fills the grid.
+        sharing: the `sharex` and `sharey` of matplotlib's `subplots`.
+    """
     figure_module = require("matplotlib.figure", "report", "drawing a report")
-    figure = figure_module.Figure(figsize=(WIDTH, rows * row_height), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.09, w_pad=0.05)
+    height = margins.top + rows * row_height + (rows - 1) * margins.rows + margins.bottom
+    column_width = (WIDTH - margins.left - margins.right - (columns - 1) * margins.columns) / columns
+    figure = figure_module.Figure(figsize=(WIDTH, height))
     figure.patch.set_alpha(0.0)
-    grid = list(figure.subplots(rows, columns, squeeze=False, **sharing).flat)
+    room = {
+        "left": margins.left / WIDTH,
+        "right": 1 - margins.right / WIDTH,
+        "top": 1 - margins.top / height,
+        "bottom": margins.bottom / height,
+        "wspace": margins.columns / column_width,
+        "hspace": margins.rows / row_height,
+    }
+    grid = list(figure.subplots(rows, columns, squeeze=False, gridspec_kw=room, **sharing).flat)
     count = len(grid) if used is None else used
     for axes in grid[count:]:
         figure.delaxes(axes)

@@ -10,15 +10,26 @@ from trichord.reports.summary import primary_metric
 from trichord.reports.table import Table
 
 
-def legend(table: Table, best: str = "* best") -> str:
-    """Explain the marks of a table; `best` says how the best of a column is marked."""
+def legend(table: Table, best: str = "*", reached: str = "°") -> str:
+    """Explain the marks of a table.
+
+    Args:
+        table: what is marked.
+        best: how the best order of a column is marked.
+        reached: how a baseline is marked that does at least as well.
+    """
+    kinds = set(table.kinds.values())
+    parts = [f"{best} best order of the column." if "trained" in kinds else f"{reached} best of the column."]
+    if len(kinds) > 1:
+        parts.append(f"{reached} a baseline that does at least as well.")
     tested = list(dict.fromkeys(pair.metric for pair in table.paired))
-    if not tested:
-        return f"{best} of the column. No differences were tested."
-    return (
-        f"{best} of the column. † not significantly different from the best (paired test, Holm-adjusted p ≥ 0.05); "
-        f"tested for {listed(tested)} only."
+    rival = "the best order" if "trained" in kinds else "the best"
+    parts.append(
+        f"† not significantly different from {rival} (paired test, Holm-adjusted p ≥ 0.05; {listed(tested)} only)."
+        if tested
+        else "No differences were tested."
     )
+    return " ".join(parts)
 
 
 def protocol_lines(table: Table) -> tuple[str, ...]:
@@ -35,6 +46,22 @@ def protocol_lines(table: Table) -> tuple[str, ...]:
         )
         tasks_of.setdefault(line, []).append(task)
     return tuple(f"{', '.join(tasks)}: {line}" for line, tasks in tasks_of.items())
+
+
+def protocol_brief(table: Table) -> str:
+    """Say in one sentence what `protocol_lines` says in full, without chance, which stands in the table."""
+    tasks_of: dict[str, list[str]] = {}
+    for task in table.tasks:
+        settings = table.protocols[task].settings
+        missing = f", {table.num_missing[task]} missing counted as misses" if table.num_missing[task] else ""
+        line = (
+            f"{table.num_queries[task]} queries against {settings['num_items']} items of split {settings['split']}"
+            f"{_captions(settings)}{missing}"
+        )
+        tasks_of.setdefault(line, []).append(task)
+    if len(tasks_of) == 1:
+        return f"{next(iter(tasks_of))}."
+    return "; ".join(f"{', '.join(tasks)}: {line}" for line, tasks in tasks_of.items()) + "."
 
 
 def _captions(settings: dict[str, Any]) -> str:

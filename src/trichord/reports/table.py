@@ -30,8 +30,12 @@ class Row:
         low, high: its 95 % interval.
         per_seed: seed -> value of that seed alone.
         chance: what ranking at random would score.
-        best: whether no entry of the table does better here.
-        level_with_best: whether it is not the best, was tested against the best, and is not significantly different.
+        best: whether no entry of the table, baselines included, does better here.
+        best_order: whether it is a trained entry and no other trained entry does better here.
+        reaches_best: whether it is a baseline and does at least as well as the best order.
+        level_with_best: whether it was tested against the best order and is not significantly different from it.
+
+    Where no trained entry was measured, the best baseline stands in for the best order in the last two.
     """
 
     label: str
@@ -44,6 +48,8 @@ class Row:
     per_seed: dict[int, float]
     chance: float
     best: bool = False
+    best_order: bool = False
+    reaches_best: bool = False
     level_with_best: bool = False
 
 
@@ -92,22 +98,20 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Winners:
-    """The outcome of one column.
+class Note:
+    """Something a reader must know.
 
     Args:
-        best: labels with the best mean; more than one only when they are exactly equal.
-        beats: labels that the best is significantly better than.
-        level: other labels, from which the best is not significantly different.
-        untested: other labels, when the metric was not compared in pairs.
+        fact: what was done, in one sentence.
+        meaning: what follows from it for the reader; empty where nothing is to be explained.
     """
 
-    task: str
-    metric: str
-    best: tuple[str, ...]
-    beats: tuple[str, ...]
-    level: tuple[str, ...]
-    untested: tuple[str, ...]
+    fact: str
+    meaning: str = ""
+
+    def __str__(self) -> str:
+        """Both in one text."""
+        return f"{self.fact} {self.meaning}".strip()
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class Table:
     changes: dict[str, dict[str, tuple[Any, Any]]]
     verdicts: dict[str, tuple[StageVerdict, ...]]
     flags: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def row(self, label: str, task: str, metric: str) -> Row | None:
         """Return one number, or None where the entry was not measured on the task."""
@@ -190,31 +194,8 @@ class Table:
             },
             "verdicts": {label: [vars(verdict) for verdict in these] for label, these in self.verdicts.items()},
             "flags": list(self.flags),
-            "notes": list(self.notes),
+            "notes": [str(note) for note in self.notes],
         }
-
-
-def winners(table: Table, task: str, metric: str) -> Winners:
-    """Say who wins a column, whom the winner beats significantly (after Holm), and with whom it is level.
-
-    Entries with exactly the same mean share the first place; a rival counts as beaten only when every one of them
-    beats it.
-    """
-    column = table.column(task, metric)
-    best = tuple(row.label for row in column if row.best)
-    pairs = [pair for pair in table.paired if (pair.task, pair.metric) == (task, metric)]
-    beats, level, untested = [], [], []
-    for row in column:
-        if row.label in best:
-            continue
-        tests = [pair for pair in pairs if row.label in (pair.a, pair.b) and {pair.a, pair.b} & set(best)]
-        if len(tests) < len(best):
-            untested.append(row.label)
-        elif all(pair.winner in best for pair in tests):
-            beats.append(row.label)
-        else:
-            level.append(row.label)
-    return Winners(task, metric, best, tuple(beats), tuple(level), tuple(untested))
 
 
 def _plain_row(row: Row) -> dict[str, Any]:
@@ -227,6 +208,7 @@ def _plain_row(row: Row) -> dict[str, Any]:
         "per_seed": {str(seed): value for seed, value in row.per_seed.items()},
         "chance": row.chance,
         "best": row.best,
+        "best_order": row.best_order,
     }
 
 
