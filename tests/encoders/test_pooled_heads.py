@@ -31,10 +31,10 @@ def test_residual_head_is_linear_plus_branch() -> None:
     weights = {name: value.detach() for name, value in head.state_dict().items()}
     x = features.values
     normed = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
-    inner = normed @ weights["branch.2.weight"].T + weights["branch.2.bias"]
+    inner = normed @ weights["branch.1.weight"].T + weights["branch.1.bias"]
     active = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))
     expected = x @ weights["linear.weight"].T + weights["linear.bias"]
-    expected = expected + active @ weights["branch.5.weight"].T + weights["branch.5.bias"]
+    expected = expected + active @ weights["branch.4.weight"].T + weights["branch.4.bias"]
     torch.testing.assert_close(head(features).embedding, expected)
 
 

@@ -69,16 +69,20 @@ class ResidualHeadConfig(PooledEncoderConfig):
 
     Args:
         hidden_dim: width of the residual branch.
+        hidden_dropout: share of the branch's hidden units set to zero in training.
         layer_norm: normalise the input of the residual branch (with a learnt scale and shift).
     """
 
     hidden_dim: int
+    hidden_dropout: float = 0.0
     layer_norm: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.hidden_dim < 1:
             raise ConfigError(f"ResidualHeadConfig.hidden_dim must be at least 1, got {self.hidden_dim}")
+        if not 0 <= self.hidden_dropout < 1:
+            raise ConfigError(f"ResidualHeadConfig.hidden_dropout must lie in [0, 1), got {self.hidden_dropout}")
 
 
 class PooledEncoder(Encoder):
@@ -136,27 +140,28 @@ class GatedHead(PooledEncoder):
 
 
 class ResidualHead(PooledEncoder):
-    """A linear map and a small branch beside it: y = W x + b + W2 dropout(gelu(W1 dropout(x) + b1)) + b2.
+    """A linear map and a small branch beside it: y = W x' + b + W2 dropout(gelu(W1 x' + b1)) + b2, x' = dropout(x).
 
-    On features that already hold most of what is wanted (a pretrained network's), a linear map is hard to beat and a
-    gated unit overfits; the branch adds what a linear map cannot express.
+    On features that already hold most of what is wanted (a pretrained network's), a linear map is hard to beat; the
+    branch adds what a linear map cannot express.
     """
 
     def __init__(self, config: ResidualHeadConfig) -> None:
         super().__init__(config)
+        self.dropout = nn.Dropout(config.dropout)
         self.linear = nn.Linear(config.input_dim, config.output_dim)
         self.branch = nn.Sequential(
             nn.LayerNorm(config.input_dim) if config.layer_norm else nn.Identity(),
-            nn.Dropout(config.dropout),
             nn.Linear(config.input_dim, config.hidden_dim),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            nn.Dropout(config.hidden_dropout),
             nn.Linear(config.hidden_dim, config.output_dim),
         )
 
     def project(self, values: Float[Tensor, "rows features"]) -> Float[Tensor, "rows dim"]:
         """Map the standardised input to the joint space."""
-        embedding: Tensor = self.linear(values) + self.branch(values)
+        kept = self.dropout(values)
+        embedding: Tensor = self.linear(kept) + self.branch(kept)
         return embedding
 
 

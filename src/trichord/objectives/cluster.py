@@ -22,6 +22,7 @@ from trichord.objectives.contract import (
 from trichord.objectives.contrast import inner_products
 from trichord.objectives.kmeans import assign, initial_rows, refine
 from trichord.objectives.memory import RingBuffer
+from trichord.objectives.selection import chosen_rows
 from trichord.objectives.terms import LossTerms
 from trichord.randomness import torch_generator
 from trichord.shapes import Bool, Float, Int, Tensor
@@ -163,7 +164,7 @@ class Cluster(SetObjective):
         check_modalities(embeddings, names, "cluster")
         self._check_width(embeddings)
         fused = fuse(embeddings, names)
-        current = fused.vectors[fused.present].detach().float()
+        current = chosen_rows(fused.vectors.detach(), fused.present).float()
         if self.training:
             self._advance(current)
         labels = torch.zeros(len(fused.present), dtype=torch.long, device=current.device)
@@ -183,7 +184,11 @@ class Cluster(SetObjective):
         # A copy, because the next step writes the centroids in place, perhaps before this step's backward pass.
         centroids = self.centroids.clone()
         return centroid_cross_entropy(
-            vectors[present], labels[present], centroids, self.config.margin, self.config.temperature
+            chosen_rows(vectors, present),
+            chosen_rows(labels, present),
+            centroids,
+            self.config.margin,
+            self.config.temperature,
         )
 
     @torch.no_grad()

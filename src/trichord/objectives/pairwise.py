@@ -19,6 +19,7 @@ from trichord.objectives.contract import (
     check_names,
     check_positive,
 )
+from trichord.objectives.selection import chosen_rows
 from trichord.objectives.terms import LossTerms
 from trichord.shapes import Bool, Float, Tensor
 
@@ -96,7 +97,7 @@ class Pairwise(SetObjective):
         right, right_present = self._side(pair.right, embeddings)
         rows = left_present & right_present
         objective = self.objectives["shared" if self.config.shared else pair.name]
-        loss: Tensor = objective(left[rows], right[rows])
+        loss: Tensor = objective(chosen_rows(left, rows), chosen_rows(right, rows))
         return pair.weight * loss
 
     def _side(

@@ -9,6 +9,7 @@ from torch import nn
 from trichord.batch import Embeddings
 from trichord.errors import ConfigError
 from trichord.objectives.contract import SetObjective, SetObjectiveConfig, check_modalities
+from trichord.objectives.selection import chosen_rows
 from trichord.objectives.terms import LossTerms
 from trichord.shapes import Float, Tensor
 
@@ -82,7 +83,7 @@ class Reconstruction(SetObjective):
             raise ConfigError(f"{name!r} has (embedding, target) widths {found}, reconstruction is set to {wanted}")
         rows = embeddings.present[name]
         target = target.detach() if self.config.detach_targets else target
-        return mean_squared_error(decoder(vectors[rows]), target[rows])
+        return mean_squared_error(decoder(chosen_rows(vectors, rows)), chosen_rows(target, rows))
 
 
 ReconstructionConfig.target = Reconstruction
