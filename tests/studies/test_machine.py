@@ -1,0 +1,109 @@
+"""The general study: what is finished is skipped, what was cut off goes on, what fails stops nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from study_cases import SHORT, small_dataset
+
+from trichord.config import replaced
+from trichord.data import Dataset
+from trichord.errors import RunError
+from trichord.recipes import mcn, planted
+from trichord.runs import RunDirectory, RunOptions
+from trichord.studies import PlannedRun, run_planned
+from trichord.studies.machine import default_workers
+
+QUIET = RunOptions(progress=False)
+
+
+def plan(dataset: Dataset, out: Path, seeds: int = 2, **changes: object) -> list[PlannedRun]:
+    recipes = [planted(dataset.spec, "VT_A", seed) for seed in range(seeds)]
+    return [PlannedRun(out / f"seed-{c.seed}", replaced(c, SHORT | changes), c) for c in recipes]
+
+
+def test_finished_runs_are_left_alone_and_the_order_is_that_of_the_plan(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path)
+    first = run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
+    stamp = first[0].model_file.stat().st_mtime_ns
+    done = run_planned(plan(dataset, tmp_path / "study", 2), dataset, workers=1, options=QUIET)
+    assert [directory.path.name for directory in done] == ["seed-0", "seed-1"]
+    assert all(directory.finished for directory in done)
+    assert first[0].model_file.stat().st_mtime_ns == stamp
+
+
+def test_two_workers_come_to_the_same_weights_as_one(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path)
+    one = run_planned(plan(dataset, tmp_path / "one"), dataset, workers=1, options=QUIET)
+    two = run_planned(plan(dataset, tmp_path / "two"), dataset, workers=2, options=QUIET)
+    for a, b in zip(one, two, strict=True):
+        left, right = load_file(a.model_file), load_file(b.model_file)
+        assert all(left[name].equal(right[name]) for name in left)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_fails_is_named_and_the_others_are_finished(tmp_path: Path, workers: int) -> None:
+    dataset = small_dataset(tmp_path)
+    plans = plan(dataset, tmp_path / "study")
+    broken = replaced(plans[0].config, {"stages.0.optimizer.learning_rate": 1e38})
+    plans[0] = PlannedRun(plans[0].folder, broken, plans[0].recipe)
+    with pytest.raises(RunError, match=r"1 of 2 runs failed; the others are finished:\n.*seed-0: .*(is zero|not finite)"):
+        run_planned(plans, dataset, workers=workers, options=QUIET)
+    assert RunDirectory(plans[0].folder).status()["state"] == "failed"
+    assert RunDirectory(plans[1].folder).finished
+
+
+def test_a_finished_run_of_other_settings_is_refused_not_reused(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path)
+    run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
+    other = plan(dataset, tmp_path / "study", 1, **{"stages.0.epochs": 2})
+    with pytest.raises(RunError, match=r"holds another experiment \(stages.0.epochs: 3 there, 2 here\)"):
+        run_planned(other, dataset, workers=1, options=QUIET)
+
+
+def test_large_models_run_one_at_a_time(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path)
+    small = plan(dataset, tmp_path / "study")
+    large = [PlannedRun(p.folder, mcn(dataset.spec, "VT_A", p.config.seed), p.recipe) for p in small]
+    assert default_workers(small) == min(2, len(os.sched_getaffinity(0)))
+    assert default_workers(large) == 1
+    assert default_workers([]) == 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from test_machine import QUIET, plan
+from study_cases import small_dataset
+from trichord.studies import run_planned
+folder = Path({folder!r})
+if __name__ == "__main__":
+    dataset = small_dataset(folder)
+    changes = {{"stages.0.epochs": 3000, "stages.1.epochs": 1}}
+    run_planned(plan(dataset, folder / "study", **changes), dataset, workers=2, options=QUIET)
+"""
+
+
+def test_a_killed_study_leaves_no_worker_behind(tmp_path: Path) -> None:
+    small_dataset(tmp_path)
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
+    process = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    files = [tmp_path / "study" / f"seed-{seed}" / "metrics.jsonl" for seed in range(2)]
+    deadline = time.monotonic() + 120
+    while not all(file.exists() for file in files):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(2)
+    sizes = [file.stat().st_size for file in files]
+    time.sleep(1)
+    assert [file.stat().st_size for file in files] == sizes, "a worker went on after the study was killed"
