@@ -39,7 +39,8 @@ class DataError(TrichordError):
         place = "" if file is None else str(file)
         if row is not None:
             place = f"{place}, row {row!r}" if place else f"row {row!r}"
-        super().__init__(f"{place}: {rule}. {remedy}" if place else f"{rule}. {remedy}")
+        sentence = f"{rule}. {remedy[:1].upper()}{remedy[1:]}"
+        super().__init__(f"{place}: {sentence}" if place else sentence)
         self.rule, self.file, self.row, self.remedy = rule, file, row, remedy
 
 

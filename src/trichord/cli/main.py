@@ -35,7 +35,8 @@ def find_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
             return name, list(arguments[words:])
     if arguments[0] in {name.split()[0] for name in COMMANDS}:
         options = [name for name in COMMANDS if name.startswith(arguments[0] + " ")]
-        raise SystemExit(f"trichord {arguments[0]}: say which: {', '.join('trichord ' + name for name in options)}")
+        print(f"error: say which: {', '.join('trichord ' + option for option in options)}", file=sys.stderr)
+        raise SystemExit(2)
     print(f"error: no command {arguments[0]!r}; {nearest(arguments[0], tuple(COMMANDS))}", file=sys.stderr)
     raise SystemExit(2)
 
