@@ -20,8 +20,13 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "recipe_losses.json"
 SMALL = ("heads", "planted", "mcn_small", "mcn_fixed_small")
 HOWTO100M = DatasetSpec(
     "howto100m",
-    (ModalitySpec(VIDEO, "pooled", 4096, 1), ModalitySpec(AUDIO, "sequence", 40, 1), ModalitySpec(TEXT, "sequence", 300, 1)),
-    1, {"train": 1, "val": 1, "test": 1},
+    (
+        ModalitySpec(VIDEO, "pooled", 4096, 1),
+        ModalitySpec(AUDIO, "sequence", 40, 1),
+        ModalitySpec(TEXT, "sequence", 300, 1),
+    ),
+    1,
+    {"train": 1, "val": 1, "test": 1},
 )
 
 
@@ -63,13 +68,20 @@ def write_small(path: Path) -> Dataset:
     audio_items = np.flatnonzero(np.arange(count) % 5 > 0)
 
     def sequences(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = [np.repeat(v[None], n, axis=0) + draws.normal(size=(n, v.shape[0])) for v, n in zip(values, lengths, strict=True)]
+        rows = [
+            np.repeat(v[None], n, axis=0) + draws.normal(size=(n, v.shape[0]))
+            for v, n in zip(values, lengths, strict=True)
+        ]
         return np.concatenate(rows).astype(np.float32), np.concatenate([[0], np.cumsum(lengths)])
 
-    mel, mel_offsets = sequences(corpus.features["audio"][audio_items, 0, :40], draws.integers(20, 60, len(audio_items)))
+    mel, mel_offsets = sequences(
+        corpus.features["audio"][audio_items, 0, :40], draws.integers(20, 60, len(audio_items))
+    )
     words, word_offsets = sequences(corpus.features["text"][:, 0, :12], draws.integers(1, 9, count))
     return write_dataset(
-        path, name="small", items={"id": [f"i{n}" for n in range(count)], "split": corpus.splits},
+        path,
+        name="small",
+        items={"id": [f"i{n}" for n in range(count)], "split": corpus.splits},
         modalities={
             "video": ModalityArrays(corpus.features["video"][:, 0]),
             "audio": ModalityArrays(mel * 5 - 40, audio_items, mel_offsets),
@@ -87,7 +99,9 @@ def write_pooled(path: Path) -> Dataset:
 def shortened(config: ExperimentConfig) -> ExperimentConfig:
     stages = tuple(replace(stage, epochs=2, batch_size=20, evaluate_every=1) for stage in config.stages)
     config = replace(config, stages=stages)
-    clusters = {f"stages.{n}.objective.parts.cluster.num_clusters": 8 for n in range(len(stages)) if "mcn" in config.recipe}
+    clusters = {
+        f"stages.{n}.objective.parts.cluster.num_clusters": 8 for n in range(len(stages)) if "mcn" in config.recipe
+    }
     return replaced(config, clusters | {"evaluation.scoring.num_resamples": 20})
 
 
@@ -134,7 +148,9 @@ def test_recipes_of_others_and_misspelt_ones(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_recipe_files_stay_assembly() -> None:
-    files = [path for path in (Path(__file__).parents[2] / "src/trichord/recipes").glob("*.py") if path.name != "__init__.py"]
+    files = [
+        path for path in (Path(__file__).parents[2] / "src/trichord/recipes").glob("*.py") if path.name != "__init__.py"
+    ]
     assert len(files) >= 4
     for path in files:
         text = path.read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from study_cases import SHORT, small_dataset, small_study
 
+from trichord.config import replaced
 from trichord.errors import ConfigError, DataError
 from trichord.recipes import planted
 from trichord.runs import RunDirectory, RunOptions
@@ -63,6 +64,13 @@ def test_validation_chooses_the_epoch_and_the_refit_learns_from_it_too(outcome: 
         assert stage.stop_epoch == best[0], "the lower median of two"
         assert stage.epochs == SHORT[f"stages.{number}.epochs"], "the schedule stays that of the selection"
     assert refitted(selected[1].record().config, selected) == config
+
+
+def test_a_stage_that_keeps_its_last_weights_goes_to_the_end(outcome: StudyOutcome, folder: Path) -> None:
+    selected = [RunDirectory(folder / "study" / "selection" / "VT_A" / f"seed-{seed}") for seed in range(2)]
+    config = replaced(selected[0].record().config, {"stages.0.keep": "last"})
+    stages = refitted(config, selected).stages
+    assert [stage.stop_epoch is None for stage in stages] == [True, False]
 
 
 def test_the_verdicts_shown_are_those_of_the_selection(outcome: StudyOutcome) -> None:

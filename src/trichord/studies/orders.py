@@ -2,7 +2,8 @@
 
 1. Selection: every order and seed is trained on the fitting splits; validation finds the best epoch of every stage.
 2. Refit: every order and seed is trained again on fitting and validation splits together, with the same schedule, and
-   stopped at the median best epoch of its order. Nothing is chosen from here on.
+   stopped at the median best epoch of its order (stages that keep their last weights: at its end). Nothing is chosen
+   from here on.
 3. Measurement on the reported split, the linear baseline beside it, one table.
 """
 
@@ -158,13 +159,14 @@ def check_changes(changes: Mapping[str, Any], configs: Sequence[ExperimentConfig
 def refitted(config: ExperimentConfig, selected: Sequence[RunDirectory]) -> ExperimentConfig:
     """Return the configuration of the refit: validation is learnt from too, and every stage stops where it was best.
 
-    The epoch of a stage is the median over seeds of the best epoch of the selection runs, the lower one of two.
+    The epoch of a stage is the median over seeds of the best epoch of the selection runs, the lower one of two. A
+    stage that keeps its last weights goes to the end of its schedule, as in the selection runs.
     """
-    epochs = [[stage["best_epoch"] for stage in directory.status()["stages"]] for directory in selected]
-    chosen = [int(statistics.median_low(of_stage)) for of_stage in zip(*epochs, strict=True)]
     assert config.selection.split is not None, "without a validation split there is nothing to refit"
+    epochs = [[stage["best_epoch"] for stage in directory.status()["stages"]] for directory in selected]
     stages = tuple(
-        replace(stage, stop_epoch=epoch, keep="last") for stage, epoch in zip(config.stages, chosen, strict=True)
+        replace(stage, stop_epoch=int(statistics.median_low(best)), keep="last") if stage.keep == "best" else stage
+        for stage, *best in zip(config.stages, *epochs, strict=True)
     )
     return replace(
         config,

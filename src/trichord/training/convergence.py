@@ -42,11 +42,12 @@ class Convergence:
         return SENTENCES[self.verdict]
 
 
-def judge_convergence(epochs: Sequence[int], values: Sequence[float], tolerance: float = 0.02) -> Convergence:
+def judge_convergence(epochs: Sequence[int], values: Sequence[float], tolerance: float = 0.1) -> Convergence:
     """Judge a validation curve (higher is better) by a straight line through its last third.
 
     The line's change over that third counts as a trend when it exceeds both `tolerance` times the range of the whole
-    curve and twice its own standard error; otherwise the curve is flat. Fewer than six points: unknown.
+    curve (a curve 1 - exp(-3 t / T) has just converged by this rule) and twice its own standard error; otherwise the
+    curve is flat. Fewer than six points: unknown.
     """
     if len(epochs) != len(values):
         raise ValueError(f"one value per epoch: got {len(epochs)} epochs and {len(values)} values")
