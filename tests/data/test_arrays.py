@@ -192,8 +192,8 @@ def test_bad_arrays_are_one_error_and_nothing_is_written(files, case):
 
 BAD_REFERENCES = {
     "no file": (lambda f: {"modality": (f"video={f}/gone.npz:video",)}, "gone.npz: the file does not exist"),
-    "no key": (lambda f: {"modality": (f"video={f}/clips.npz:vidoe",)}, "did you mean 'video'"),
-    "no field": (lambda f: {"captions": f"{f}/captions.jsonl:caption@id"}, "did you mean 'captions'"),
+    "no key": (lambda f: {"modality": (f"video={f}/clips.npz:vidoe",)}, "Did you mean 'video'"),
+    "no field": (lambda f: {"captions": f"{f}/captions.jsonl:caption@id"}, "Did you mean 'captions'"),
     "columns of another number": (
         lambda f: {"modality": (f"video={f}/text.npz:embedding@item_id#item_id",)},
         "text.npz, row 'item_id 1': offsets",

@@ -105,7 +105,7 @@ def test_a_significant_difference_of_zero_has_no_winner() -> None:
 
 def test_a_single_entry_has_no_rival() -> None:
     headline = summarise_table(small_table({"A": 40}, {})).headline
-    assert headline == "By R@10, A is best on T>V (there is no other order)."
+    assert headline == "By R@10, A reaches 40.0 on T>V; there is no other order to compare it with."
 
 
 def test_winners_that_are_clear_are_said_to_win() -> None:

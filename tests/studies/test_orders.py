@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_cases import SHORT, small_dataset, small_study
+from study_cases import GRID, SHORT, small_dataset, small_study
 
 from trichord.config import replaced
-from trichord.errors import ConfigError, DataError
+from trichord.errors import ConfigError, DataError, RunError
 from trichord.recipes import planted
 from trichord.runs import RunDirectory, RunOptions
 from trichord.studies import StudyOutcome, run_orders_study
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcome(folder: Path) -> StudyOutcome:
-    study = small_study(baseline=True)
+    study = small_study(baseline=GRID)
     return run_orders_study(study, small_dataset(folder), folder / "study", workers=1, options=QUIET)
 
 
@@ -45,7 +45,8 @@ def test_the_json_table_has_what_a_program_needs(outcome: StudyOutcome, folder: 
     assert 0 <= low <= row["mean"] <= high <= 100
     assert set(row["per_seed"]) == {"0", "1"}
     assert row["mean"] == pytest.approx(sum(row["per_seed"].values()) / 2)
-    pair = next(p for p in table["paired"] if (p["a"], p["b"], p["task"], p["metric"]) == ("VT_A", "AVT", "T>V", "R@10"))
+    wanted = {"a": "VT_A", "b": "AVT", "task": "T>V", "metric": "R@10"}
+    pair = next(p for p in table["paired"] if wanted.items() <= p.items())
     assert pair["ci95"][0] <= pair["difference"] <= pair["ci95"][1]
     assert 0 < pair["p"] <= 1
     assert {r["order"] for r in table["baselines"]} == {"linear CCA"}
@@ -82,10 +83,16 @@ def test_the_verdicts_shown_are_those_of_the_selection(outcome: StudyOutcome) ->
 def test_again_trains_nothing_and_gives_the_same_table(outcome: StudyOutcome, folder: Path) -> None:
     models = {path: path.stat().st_mtime_ns for path in (folder / "study").rglob("model.safetensors")}
     assert len(models) == 8
-    study = small_study(baseline=True)
+    study = small_study(baseline=GRID)
     again = run_orders_study(study, small_dataset(folder), folder / "study", workers=1, options=QUIET)
     assert {path: path.stat().st_mtime_ns for path in models} == models
     assert again.table == outcome.table
+
+
+def test_a_baseline_of_another_grid_is_refused_not_reused(outcome: StudyOutcome, folder: Path) -> None:
+    study = small_study(baseline=replace(GRID, ridges=(1.0,)))
+    with pytest.raises(RunError, match="linear-cca holds a baseline made with another grid"):
+        run_orders_study(study, small_dataset(folder), folder / "study", workers=1, options=QUIET)
 
 
 def test_without_a_refit_the_selection_runs_are_reported(folder: Path, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The demo's verdict on planted winners: right, level, and wrong."""
 
-from pathlib import Path
-
 import pytest
 from study_cases import small_dataset, small_study
 

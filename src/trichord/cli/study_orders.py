@@ -10,6 +10,7 @@ from trichord.cli.options import parse_with_configuration, peek
 from trichord.config import difference
 from trichord.curricula import parse_order
 from trichord.data import Dataset
+from trichord.evaluation.cca_baseline import CcaGrid
 from trichord.recipes import find_recipe
 from trichord.reports import print_table
 from trichord.runs import RunOptions
@@ -78,7 +79,7 @@ def run(arguments: list[str]) -> None:
         recipe=recipe,
         changes=changes,
         refit=not command.no_refit,
-        baseline=not command.no_baseline,
+        baseline=None if command.no_baseline else CcaGrid(),
     )
     outcome = run_orders_study(study, dataset, command.out, workers=command.workers, options=command.options)
     if command.json:

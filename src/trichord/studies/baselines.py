@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from trichord.data import Dataset
+from trichord.errors import RunError
 from trichord.evaluation import EvaluationConfig, RetrievalResult, evaluate_tasks, evaluation_set
 from trichord.evaluation.cca_baseline import CcaGrid, CcaSplits, tuned_cca
 from trichord.modality import Pair, Task, spell_pair
-from trichord.reports import is_baseline, save_baseline
+from trichord.reports import is_baseline, load_baseline, save_baseline
 
 NAME = "linear CCA"
 
@@ -22,6 +24,7 @@ def linear_baseline(
     dataset: Dataset,
     folder: Path,
     tasks: Sequence[Task],
+    grid: CcaGrid,
     *,
     fit: Sequence[str],
     select: str,
@@ -35,25 +38,36 @@ def linear_baseline(
         dataset: the data.
         folder: where the baseline is saved.
         tasks: tasks to measure; the two directions of a pair share one fit.
+        grid: what is tried on `select`.
         fit, select, test: splits.
         scoring: captions, similarity and fusion, the same as for trained models.
         progress: show a progress bar on a terminal.
 
     Returns:
         The folder.
+
+    Raises:
+        RunError: the folder holds a baseline that was fitted or chosen otherwise.
     """
+    settings: dict[str, object] = {"fit": list(fit), "select": select, "grid": grid.to_dict()}
     if is_baseline(folder):
+        there = load_baseline(folder).settings
+        unlike = [name for name, value in settings.items() if json.loads(json.dumps(value)) != there.get(name)]
+        if unlike:
+            raise RunError(
+                f"{folder} holds a baseline made with another {' and '.join(unlike)}; choose another folder, or delete "
+                "this one to make the baseline anew"
+            )
         return folder
     splits = CcaSplits(dataset.split(*fit), dataset.split(select), dataset.split(test))
     evaluated = evaluation_set(dataset, test)
     results: dict[str, RetrievalResult] = {}
-    settings: dict[str, object] = {"fit": list(fit), "select": select, "grid": CcaGrid().to_dict()}
     pairs: dict[frozenset[tuple[str, ...]], list[Task]] = {}
     for task in tasks:
         pairs.setdefault(frozenset((task.query, task.gallery)), []).append(task)
     for members in tqdm(list(pairs.values()), desc=NAME, disable=None if progress else True):
         pair = Pair(members[0].query, members[0].gallery)
-        tuned = tuned_cca(dataset, pair, splits, evaluation=scoring)
+        tuned = tuned_cca(dataset, pair, splits, grid, scoring)
         results |= evaluate_tasks(tuned.tables, members, evaluated, scoring)
         settings[spell_pair(pair, dataset.modalities)] = {
             **tuned.setting.to_dict(),

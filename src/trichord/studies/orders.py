@@ -18,6 +18,7 @@ from typing import Any
 from trichord.config import has_path, replaced
 from trichord.data import Dataset
 from trichord.errors import ConfigError
+from trichord.evaluation.cca_baseline import CcaGrid
 from trichord.modality import parse_task
 from trichord.recipes import Recipe
 from trichord.reports import Entry, Table, build_table, load_entries, write_page, write_table
@@ -38,7 +39,7 @@ class OrdersStudy:
         recipe: the recipe.
         changes: dotted path -> value, applied to every order that has the path.
         refit: train again on fitting and validation splits together, for the number of epochs validation chose.
-        baseline: also measure the linear baseline.
+        baseline: what is tried for the linear baseline; None leaves it out.
     """
 
     orders: tuple[str, ...]
@@ -46,7 +47,7 @@ class OrdersStudy:
     recipe: Recipe
     changes: Mapping[str, Any]
     refit: bool = True
-    baseline: bool = True
+    baseline: CcaGrid | None = CcaGrid()
 
     def __post_init__(self) -> None:
         if not self.orders or len(set(self.orders)) != len(self.orders):
@@ -110,12 +111,13 @@ def run_orders_study(
         )
         final = carry_out("runs", again, original)
     folders = [directory.path for directories in final.values() for directory in directories]
-    if study.baseline and first.selection.split is not None:
+    if study.baseline is not None and first.selection.split is not None:
         folders.append(
             linear_baseline(
                 dataset,
                 out / "baselines" / "linear-cca",
                 [parse_task(task, first.modalities) for task in first.tasks],
+                study.baseline,
                 fit=first.fit_splits,
                 select=first.selection.split,
                 test=first.evaluation.split,
