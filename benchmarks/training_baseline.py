@@ -111,6 +111,10 @@ class PlainTrainer:
         parameters = [p for module in (*heads.values(), *decoders.values()) for p in module.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr=learning_rate)
 
+    def go_to_refresh(self) -> None:
+        """Let the next step be one that refreshes the centroids."""
+        self.clusters.step = self.clusters.refresh_every
+
     def step(self, features: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Take one step; return the loss terms."""
         vectors = {name: head(features[name]) for name, head in self.heads.items()}

@@ -39,6 +39,11 @@ class OurTrainer:
         self.engine = engine
         self.system, self.optimizer = engine.prepare(system, optimizer)
 
+    def go_to_refresh(self) -> None:
+        """Let the next step be one that refreshes the centroids."""
+        clusters = cluster_of(self.system)
+        clusters.num_steps.fill_(clusters.config.refresh_every)
+
     def step(self, features: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Take one step, checks of the loop included; return the loss terms, summed by part."""
         terms = self.system(as_batch(features))
@@ -97,9 +102,9 @@ def _fill_memory(system: System, size: StepSize) -> None:
     cluster.initialised.fill_(True)
 
 
-def cluster_of(system: System) -> Cluster:
+def cluster_of(system: nn.Module) -> Cluster:
     """Return the centroid contrast of a system."""
-    found: Any = system.objective.get_submodule("parts.cluster")
+    found: Any = system.get_submodule("objective.parts.cluster")
     assert isinstance(found, Cluster)
     return found
 

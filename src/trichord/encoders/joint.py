@@ -52,7 +52,12 @@ def unit_rows(vectors: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
 def scatter_rows(
     values: Float[Tensor, "rows dim"], rows: Int[Tensor, " rows"], batch_size: int
 ) -> Float[Tensor, "{batch_size} dim"]:
-    """Place values at their rows of a (batch, dim) array of zeros."""
+    """Place values at their rows of a (batch, dim) array of zeros.
+
+    Rows ascend and are distinct, so as many values as the batch has rows are in their places already.
+    """
+    if len(values) == batch_size:
+        return values
     return values.new_zeros(batch_size, values.shape[1]).index_copy(0, rows, values)
 
 

@@ -43,8 +43,20 @@ class Fused(NamedTuple):
 def fuse(embeddings: Embeddings, names: Sequence[str]) -> Fused:
     """Return f = the mean of the vectors of the named modalities that a row holds."""
     held = torch.stack([embeddings.present[name] for name in names])
-    vectors = [embeddings.vectors[name].masked_fill(~embeddings.present[name].unsqueeze(1), 0.0) for name in names]
-    return Fused(torch.stack(vectors).sum(0) / held.sum(0).clamp(min=1).unsqueeze(1), held.any(0))
+    total = sum_held(embeddings, names)
+    return Fused(total / held.sum(0).clamp(min=1).unsqueeze(1), held.any(0))
+
+
+def sum_held(embeddings: Embeddings, names: Sequence[str]) -> Float[Tensor, "batch dim"]:
+    """Return the sum of the vectors of the named modalities that a row holds, whatever stands where it holds none."""
+    total: Tensor | None = None
+    for name in names:
+        vectors, present = embeddings.vectors[name], embeddings.present[name]
+        if not bool(present.all()):
+            vectors = vectors.masked_fill(~present.unsqueeze(1), 0.0)
+        total = vectors if total is None else total + vectors
+    assert total is not None, "at least one modality is named"
+    return total
 
 
 def centroid_cross_entropy(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from trichord.objectives.two_way import two_way
 from trichord.shapes import Float, Tensor
 
 
@@ -18,21 +19,27 @@ def full_precision(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
-def both_directions(logits: Float[Tensor, "batch batch"], label_smoothing: float = 0.0) -> Float[Tensor, ""]:
+def both_directions(
+    logits: Float[Tensor, "batch batch"], label_smoothing: float = 0.0, margin: float = 0.0
+) -> Float[Tensor, ""]:
     """Cross-entropy against the diagonal, each row over its columns plus each column over its rows.
 
-    Written with log-sum-exp, which needs no transposed copy of the table: with s = label_smoothing,
+    With s = label_smoothing and l the logits less margin on the diagonal:
     CE_i = logsumexp_j l_ij - (1 - s) l_ii - s mean_j l_ij.
 
     Args:
-        logits: (batch, batch), the true pairs on the diagonal.
+        logits: (batch, batch), the true pairs on the diagonal; half precision is widened here.
         label_smoothing: share of the target that is spread evenly over all candidates, the true one included.
+        margin: subtracted from the logits of the true pairs.
 
     Returns:
-        Mean over rows plus mean over columns; 0, attached to the graph, for no rows.
+        Mean over rows plus mean over columns, in fp32 at least; 0, attached to the graph, for no rows.
     """
     if len(logits) == 0:
         return logits.sum()
-    rows, columns, true = logits.logsumexp(1), logits.logsumexp(0), logits.diagonal()
+    rows, columns, true = two_way(logits, margin)
     loss = (rows + columns - 2 * (1 - label_smoothing) * true).mean()
-    return loss - 2 * label_smoothing * logits.mean() if label_smoothing else loss
+    if not label_smoothing:
+        return loss
+    mean = logits.mean(dtype=loss.dtype) - margin / len(logits)
+    return loss - 2 * label_smoothing * mean

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
 from trichord.errors import ConfigError
 from trichord.objectives.contract import PairObjective, PairObjectiveConfig
-from trichord.objectives.contrast import both_directions, inner_products
+from trichord.objectives.contrast import both_directions
 from trichord.shapes import Float, Tensor
 
 
@@ -21,9 +19,7 @@ def masked_margin_softmax(
     As published by Ilharco et al. (CoNLL 2019) and used by MCN (Chen et al., ICCV 2021): the sum of the two directions,
     not their mean, and raw inner products without a temperature.
     """
-    similarity = inner_products(left, right)
-    identity = torch.eye(len(left), dtype=similarity.dtype, device=similarity.device)
-    return both_directions(similarity - margin * identity)
+    return both_directions(left @ right.T, margin=margin)
 
 
 @dataclass(frozen=True, kw_only=True)

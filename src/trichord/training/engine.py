@@ -64,8 +64,9 @@ class Engine:
 
     def clip_gradients(self, module: nn.Module, largest_norm: float | None) -> float:
         """Scale gradients down to `largest_norm` (None: leave them) and return the norm they had."""
-        limit = float("inf") if largest_norm is None else largest_norm
-        return float(self._accelerator.clip_grad_norm_(module.parameters(), limit))
+        if largest_norm is not None:
+            return float(self._accelerator.clip_grad_norm_(module.parameters(), largest_norm))
+        return float(torch.nn.utils.get_total_norm(p.grad for p in module.parameters() if p.grad is not None))
 
     def release(self) -> None:
         """Forget prepared modules, so that the next stage starts clean."""

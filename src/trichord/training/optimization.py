@@ -67,7 +67,8 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.A
         {"params": [p for p in learning if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, betas=config.betas)
+    kept = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(kept, lr=config.learning_rate, betas=config.betas, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
