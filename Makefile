@@ -37,9 +37,9 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Pin what is installed now. The build of torch (CPU or CUDA) is left to the machine.
+# Pin what is installed now.
 constraints: $(READY)
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
+	$(BIN)/python tools/pin.py > constraints.txt
 
 clean:
 	rm -rf $(VENV) demo build .mypy_cache .ruff_cache .pytest_cache

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import __main__ as command
 from benchmarks.clip_corpus import CorpusSize, write_corpus
 from benchmarks.clip_loading import load_ours, load_plainly, load_sharing
+from benchmarks.cross_validation import cross_validate, fold_datasets
 from benchmarks.evaluation_baseline import ranks_by_sorting
 from benchmarks.evaluation_memory import run_apart
 from benchmarks.evaluation_speed import ranks_by_counting
@@ -24,6 +25,7 @@ from benchmarks.training_baseline import PlainClusters
 from benchmarks.training_data import StepSize, draw_features
 from benchmarks.training_ours import build_both, cluster_of
 from benchmarks.training_step import measure
+from trichord.data.planted import PlantedConfig, write_planted
 from trichord.objectives.kmeans import refine
 
 TINY = StepSize(batch_size=32, dim=96, num_clusters=8, clips_per_video=8)
@@ -133,3 +135,24 @@ def test_an_unknown_benchmark_is_refused_with_the_names_there_are(capsys: pytest
     with pytest.raises(SystemExit):
         command.main(["no-such-thing"])
     assert "clip-loading" in capsys.readouterr().err
+
+
+def test_cross_validation_asks_for_every_item_once_and_never_for_a_test_item(tmp_path: Path) -> None:
+    corpus = PlantedConfig(num_items={"train": 40, "val": 20, "test": 30})
+    whole = write_planted(tmp_path / "data", corpus)
+    asked: list[int] = []
+    for dataset in fold_datasets(tmp_path / "data", ["train", "val"], 5, 0, tmp_path / "folds"):
+        held, learnt = dataset.split("test"), dataset.split("train")
+        assert len(held) == 12
+        assert sorted([*held, *learnt]) == list(range(60))
+        assert sorted(dataset.split("left out")) == whole.split("test").tolist()
+        asked += held.tolist()
+    assert sorted(asked) == list(range(60))
+
+
+def test_cross_validation_reports_every_task(tmp_path: Path) -> None:
+    write_planted(tmp_path / "data", PlantedConfig(num_items={"train": 40, "val": 20, "test": 30}))
+    changes = {"stages.0.epochs": 2, "evaluation.scoring.num_resamples": 20}
+    found = cross_validate(tmp_path / "data", "planted", "VT", changes, folds=2)
+    assert set(found) == {"T>V", "V>T"}
+    assert all(0 <= value <= 100 for metrics in found.values() for value in metrics.values())

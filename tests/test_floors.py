@@ -18,6 +18,7 @@ FLOORS = [
     {"recipes"},
     {"studies"},
     {"cli"},
+    {"__main__"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ONE_DOOR = {

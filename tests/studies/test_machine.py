@@ -17,7 +17,7 @@ from trichord.errors import RunError
 from trichord.recipes import mcn, planted
 from trichord.runs import RunDirectory, RunOptions
 from trichord.studies import PlannedRun, run_planned
-from trichord.studies.machine import default_workers
+from trichord.studies.machine import default_workers, usable_cores
 
 QUIET = RunOptions(progress=False)
 
@@ -70,7 +70,7 @@ def test_large_models_run_one_at_a_time(tmp_path: Path) -> None:
     dataset = small_dataset(tmp_path)
     small = plan(dataset, tmp_path / "study")
     large = [PlannedRun(p.folder, mcn(dataset.spec, "VT_A", p.config.seed), p.recipe) for p in small]
-    assert default_workers(small) == min(2, len(os.sched_getaffinity(0)))
+    assert default_workers(small) == min(2, usable_cores())
     assert default_workers(large) == 1
     assert default_workers([]) == 1
 

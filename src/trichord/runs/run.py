@@ -13,7 +13,7 @@ import torch
 from trichord.config import difference
 from trichord.curricula import frozen_hashes, set_trainable, verify_frozen
 from trichord.data import Dataset
-from trichord.dist import barrier, is_main
+from trichord.dist import barrier, is_main, world_size
 from trichord.encoders import JointEncoder
 from trichord.evaluation import embed_split, evaluate, rank_task
 from trichord.files import hash_tensors, write_json
@@ -101,8 +101,8 @@ def _carry_out(
         if checkpoint is None:
             directory.write_status(state="running", stages=[], error=None)
             directory.metrics_file.unlink(missing_ok=True)
-            environment = describe_environment() | {"precision": engine.precision, "device": str(engine.device)}
-            write_json(directory.environment_file, environment)
+            used = {"precision": engine.precision, "device": str(engine.device), "processes": world_size()}
+            write_json(directory.environment_file, describe_environment() | used)
         else:
             position = checkpoint.position
             directory.forget_metrics(position.stage, position.epoch, position.step)

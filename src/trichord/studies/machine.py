@@ -58,7 +58,12 @@ def default_workers(planned: Sequence[PlannedRun]) -> int:
         model: torch.nn.Module = planned[0].config.model.build()
     if sum(parameter.numel() for parameter in model.parameters()) > LARGE_MODEL:
         return 1
-    return max(1, min(len(planned), len(os.sched_getaffinity(0))))
+    return max(1, min(len(planned), usable_cores()))
+
+
+def usable_cores() -> int:
+    """Cores this process may use: those of its affinity mask where the system has one, or else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_planned(
@@ -132,7 +137,7 @@ def _already_finished(plan: PlannedRun) -> bool:
 def _in_processes(
     waiting: Sequence[PlannedRun], dataset: Path, options: RunOptions, workers: int, bar: tqdm
 ) -> list[Outcome]:
-    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    threads = max(1, usable_cores() // workers)
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(threads, os.getpid()))
     outcomes = []

@@ -1,0 +1,97 @@
+"""Every command and every snippet that the documentation shows is run, in the order shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README, JAPANESE = ROOT / "README.md", ROOT / "README.ja.md"
+PAGES = sorted([README, JAPANESE, ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+TARGETS = re.compile(r"`make ([a-z-]+)`|^make ([a-z-]+)", re.MULTILINE)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def commands(block: str) -> list[str]:
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def what_make_runs(target: str) -> str:
+    """Return the command behind a target, with the tools of this environment instead of those of .venv."""
+    rule = (ROOT / "Makefile").read_text().split(f"\n{target}:")[1]
+    return rule.splitlines()[1].strip().replace("$(BIN)/", "")
+
+
+def run_in(folder: Path, words: list[str]) -> str:
+    scripts = Path(sys.executable).parent
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "ACCELERATE_USE_CPU": "true",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
+    shown = {"bash": 0, "python": 0}
+    for language, block in blocks(README):
+        shown[language] += 1
+        if language == "python":
+            run_in(tmp_path, [sys.executable, "-c", block])
+            continue
+        for command in commands(block):
+            if command != "make demo":
+                run_in(tmp_path, shlex.split(command))
+    assert shown == {"bash": 4, "python": 2}
+    for folder in ("study", "comparison"):
+        assert (tmp_path / folder / "report.html").exists()
+    assert (tmp_path / "runs" / "two-processes" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("seeds", [pytest.param("1", id="one seed"), pytest.param("3", marks=pytest.mark.slow)])
+def test_the_demo_finds_the_planted_winners(seeds: str, tmp_path: Path) -> None:
+    out = run_in(tmp_path, [*shlex.split(what_make_runs("demo")), "--seeds", seeds])
+    assert "8 of 8 planted winners won" in out
+    assert (tmp_path / "demo" / "study" / "report.html").exists()
+
+
+def test_the_japanese_readme_shows_the_same() -> None:
+    assert blocks(JAPANESE) == blocks(README)
+    english, japanese = (re.findall(r"\d+\.\d+", page.read_text(encoding="utf-8")) for page in (README, JAPANESE))
+    assert sorted(english) == sorted(japanese), "a figure stands in one README and not in the other"
+    for page in (README, JAPANESE):
+        assert page.read_text(encoding="utf-8").count("\n## ") == 7
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_targets_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in LINK.findall(text):
+        assert (page.parent / link).exists(), link
+    makefile = (ROOT / "Makefile").read_text()
+    for found in TARGETS.findall(text):
+        target = found[0] or found[1]
+        assert f"\n{target}:" in makefile, f"make {target}"
+
+
+def test_commands_outside_the_readme_exist() -> None:
+    from trichord.cli.main import COMMANDS
+
+    names = "|".join(sorted(COMMANDS, key=len, reverse=True))
+    for page in PAGES:
+        for command in re.findall(r"`trichord ([a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
+            assert re.match(names, command), f"{page.name}: trichord {command}"
