@@ -25,7 +25,13 @@ CASES: dict[str, EncoderConfig] = {
     "words-published": WordPoolConfig(input_dim=6, output_dim=5, mask_padding=False, max_words=8),
     "audio": AudioEncoderConfig(input_dim=6, output_dim=5, widths=(4, 3)),
     "audio-published": AudioEncoderConfig(
-        input_dim=6, output_dim=5, widths=(4, 3), mask_padding=False, padding_value=0.0, unused_input_norm=True
+        input_dim=6,
+        output_dim=5,
+        widths=(4, 3),
+        mask_padding=False,
+        padding_value=0.0,
+        training_frames=8,
+        unused_input_norm=True,
     ),
 }
 

@@ -13,7 +13,7 @@ from trichord.encoders.resdavenet import halved
 from trichord.errors import ConfigError, DataError
 
 MASKED = AudioEncoderConfig(input_dim=6, output_dim=5, widths=(4, 3, 6, 5))
-PUBLISHED = replace(MASKED, mask_padding=False, padding_value=0.0)
+PUBLISHED = replace(MASKED, mask_padding=False, padding_value=0.0, training_frames=70, evaluation_frames=67)
 LENGTHS = [70, 33, 1, 16, 48]
 
 
@@ -89,24 +89,45 @@ def test_masked_training_step_does_not_depend_on_padding_either() -> None:
 
 
 def test_published_trunk_lets_padding_reach_true_frames() -> None:
-    encoder, features = encoder_of(PUBLISHED), sequence_features(LENGTHS, 6)
-    together = encoder(features).embedding[1]
-    alone = encoder(select(features, [1])).embedding[0]
-    assert not torch.allclose(alone, together, atol=1e-3)
+    encoder, features = encoder_of(replace(PUBLISHED, evaluation_frames=70)), sequence_features([33], 6)
+    shorter = AudioEncoder(replace(PUBLISHED, evaluation_frames=33)).eval()
+    shorter.load_state_dict(encoder.state_dict())
+    assert not torch.allclose(encoder(features).embedding, shorter(features).embedding, atol=1e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_published_padding_is_the_same_whatever_batch_a_clip_is_in(training: bool) -> None:
+    encoder, features = encoder_of(PUBLISHED), sequence_features([60, 33, 1], 6)
+    encoder.train(training)
+    together = encoder(features)
+    longer = encoder(sequence_features([60, 33, 1], 6, time=90))
+    torch.testing.assert_close(longer.embedding, together.embedding)
+    if not training:
+        for row in range(3):
+            torch.testing.assert_close(encoder(select(features, [row])).embedding[0], together.embedding[row])
+
+
+@pytest.mark.parametrize("config", [replace(MASKED, training_frames=40, evaluation_frames=50), PUBLISHED])
+def test_longer_clips_are_cropped(config: AudioEncoderConfig) -> None:
+    encoder, features = encoder_of(config), sequence_features([90], 6)
+    for training, frames in ((True, config.training_frames), (False, config.evaluation_frames)):
+        encoder.train(training)
+        cut = Features(features.values[:, :frames], features.rows, torch.tensor([frames]))
+        torch.testing.assert_close(encoder(features).target, encoder(cut).target)
 
 
 def test_published_time_pooling_includes_padding_in_training_only() -> None:
     features = sequence_features([70, 33], 6)
     for training, expected in ((True, [5, 5]), (False, [4, 2])):
-        encoder = encoder_of(PUBLISHED).train(training)
-        twin = encoder_of(PUBLISHED).train(training)
+        config = replace(PUBLISHED, evaluation_frames=70)
+        encoder, twin = encoder_of(config).train(training), encoder_of(config).train(training)
         positions = twin.trunk(features.values, None)
         pooled = torch.stack([positions[row, :count].mean(dim=0) for row, count in enumerate(expected)])
         torch.testing.assert_close(encoder(features).target, pooled)
 
 
 def test_padding_value_stands_in_for_whatever_the_loader_padded_with() -> None:
-    features = sequence_features([70, 33], 6)
+    features = sequence_features([67, 33], 6)
     spoiled = features.values.clone()
     spoiled[1, 33:] = torch.nan
     for config in (MASKED, PUBLISHED, replace(PUBLISHED, padding_value=-80.0)):
@@ -154,5 +175,9 @@ def test_an_empty_clip_and_bad_settings_are_refused() -> None:
         encoder_of(MASKED)(sequence_features([3, 0], 6))
     with pytest.raises(ConfigError, match=r"widths must hold one width or more.*got \(\)"):
         AudioEncoderConfig(output_dim=5, widths=())
+    with pytest.raises(ConfigError, match=r"set training_frames \(published: 1000\)"):
+        AudioEncoderConfig(output_dim=5, mask_padding=False)
+    with pytest.raises(ConfigError, match="evaluation_frames must be at least 1 or None, got 0"):
+        AudioEncoderConfig(output_dim=5, evaluation_frames=0)
     with pytest.raises(ConfigError, match="padding_value must be finite"):
         AudioEncoderConfig(output_dim=5, padding_value=float("nan"))

@@ -64,10 +64,8 @@ def test_no_rows_give_no_rows_and_zero_gradients(config: EncoderConfig, training
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
-# The published trunk lets padding reach true frames; test_audio shows that it does.
-@pytest.mark.parametrize("name", [name for name in CASES if name != "audio-published"])
-def test_in_evaluation_a_row_is_encoded_as_if_alone(name: str) -> None:
-    config = CASES[name]
+@every_encoder
+def test_in_evaluation_a_row_is_encoded_as_if_alone(config: EncoderConfig) -> None:
     encoder, features = build(config).eval(), some_features(config)
     with torch.no_grad():
         together: Encoded = encoder(features)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trichord.config import from_dict, replaced
+from trichord.config import from_dict, has_path, replaced
 from trichord.data import Dataset, DatasetSpec, ModalityArrays, ModalitySpec, write_dataset
 from trichord.data.planted import PlantedConfig, plant
 from trichord.errors import ConfigError
@@ -102,7 +102,12 @@ def shortened(config: ExperimentConfig) -> ExperimentConfig:
     clusters = {
         f"stages.{n}.objective.parts.cluster.num_clusters": 8 for n in range(len(stages)) if "mcn" in config.recipe
     }
-    return replaced(config, clusters | {"evaluation.scoring.num_resamples": 20})
+    frames = {
+        f"model.encoders.audio.{name}": 64
+        for name in ("training_frames", "evaluation_frames")
+        if has_path(config, f"model.encoders.audio.{name}")
+    }
+    return replaced(config, clusters | frames | {"evaluation.scoring.num_resamples": 20})
 
 
 @pytest.mark.parametrize("order", ["VT_A", "AVT"])

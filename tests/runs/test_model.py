@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import trichord
 from trichord.batch import Features
 from trichord.errors import ConfigError, DataError, RunError
 from trichord.runs import run_experiment
+from trichord.training.checkpoint import load_tensors, save_tensors
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +62,13 @@ def test_a_folder_that_is_no_finished_run(folder: Path, tmp_path: Path) -> None:
     (damaged / "model.safetensors").write_bytes((folder / "run/model.safetensors").read_bytes()[:-100])
     with pytest.raises(RunError, match="not a readable safetensors file"):
         trichord.load(damaged)
+
+
+def test_weights_that_were_changed_are_noticed(folder: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(folder / "run", changed)
+    tensors, note = load_tensors(changed / "model.safetensors")
+    tensors["encoders.video.unit.projection.bias"].zero_()
+    save_tensors(changed / "model.safetensors", tensors, note)
+    with pytest.raises(RunError, match="the weights are not those that were saved"):
+        trichord.load(changed)

@@ -8,16 +8,20 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from run_cases import tiny_dataset, tiny_experiment
+from run_cases import TINY, tiny_dataset, tiny_experiment
 from safetensors.torch import load_file
 
 import trichord
 from trichord.config import replaced
+from trichord.data import ModalityArrays, write_dataset
+from trichord.data.planted import plant
 from trichord.errors import DataError, RunError, TrainingError
 from trichord.files import read_json, write_json
 from trichord.runs import RunDirectory, RunOptions, run_experiment
+from trichord.runs.environment import describe_environment
 from trichord.runs.recorder import Recorder
 from trichord.training.loop import Position
 
@@ -203,12 +207,42 @@ def test_a_modality_the_data_lack_is_named_before_any_work(whole: Path, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_a_modality_is_named_before_any_work(split: str, tmp_path: Path) -> None:
+    corpus = plant(TINY)
+    rows = np.flatnonzero(np.array(corpus.splits) != split)
+    modalities = {name: ModalityArrays(values[:, 0]) for name, values in corpus.features.items()}
+    modalities["audio"] = ModalityArrays(corpus.features["audio"][rows, 0], rows)
+    items = {"id": [str(i) for i in range(len(corpus.splits))], "split": corpus.splits}
+    dataset = write_dataset(tmp_path / "data", name="lacking", items=items, modalities=modalities)
+    message = {
+        "train": r"stage 0 learns from the splits \['train'\], where no item holds two",
+        "val": r"task A>V cannot be measured on split 'val'.*selection.tasks",
+        "test": r"task T>A cannot be measured on split 'test'.*evaluation.tasks",
+    }[split]
+    with pytest.raises(DataError, match=message):
+        run_experiment(tiny_experiment(dataset, "AV_T"), dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_a_run_was_taken_up_again_is_recorded(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, found = tiny_dataset(whole), describe_environment()
+    options = RunOptions(progress=False, checkpoint_steps=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("trichord.runs.run.describe_environment", lambda: found | {"commit": "before"})
+        stop_at(patch, Position(0, 1, 1))
+        with pytest.raises(StoppedError):
+            run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run", options=options)
+    run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run", options=options)
+    recorded = read_json(tmp_path / "run" / "environment.json")
+    assert recorded["commit"] == found["commit"]
+    assert [earlier["commit"] for earlier in recorded["earlier"]] == ["before"]
+    assert "earlier" not in read_json(whole / "run" / "environment.json")
+
+
 def write_lacking(path: Path) -> "trichord.Dataset":
-    from run_cases import TINY
-
-    from trichord.data import ModalityArrays, write_dataset
-    from trichord.data.planted import plant
-
     corpus = plant(TINY)
     items = {"id": [str(i) for i in range(len(corpus.splits))], "split": corpus.splits}
     held = {name: corpus.features[name][:, 0] for name in ("video", "text")}

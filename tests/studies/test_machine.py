@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from study_cases import SHORT, small_dataset
+from study_cases import SHORT, SMALL, small_dataset
 
 from trichord.config import replaced
 from trichord.data import Dataset
+from trichord.data.planted import write_planted
 from trichord.errors import RunError
 from trichord.recipes import mcn, planted
 from trichord.runs import RunDirectory, RunOptions
@@ -64,6 +66,29 @@ def test_a_finished_run_of_other_settings_is_refused_not_reused(tmp_path: Path) 
     other = plan(dataset, tmp_path / "study", 1, **{"stages.0.epochs": 2})
     with pytest.raises(RunError, match=r"holds another experiment \(stages.0.epochs: 3 there, 2 here\)"):
         run_planned(other, dataset, workers=1, options=QUIET)
+
+
+def test_a_finished_run_on_other_data_is_refused_not_reused(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path)
+    run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
+    other = write_planted(tmp_path / "data", replace(SMALL, seed=99), overwrite=True)
+    with pytest.raises(RunError, match="was begun on data 'planted' with fingerprint"):
+        run_planned(plan(other, tmp_path / "study", 2), other, workers=1, options=QUIET)
+    assert not (tmp_path / "study" / "seed-1").exists(), "nothing is trained before the folders were checked"
+
+
+def test_an_interruption_stops_the_study_after_the_run_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = small_dataset(tmp_path)
+    asked: list[str] = []
+
+    def interrupted(config: object, data: object, out: Path, **options: object) -> None:
+        asked.append(out.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trichord.studies.machine.run_experiment", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_planned(plan(dataset, tmp_path / "study", 3), dataset, workers=1, options=QUIET)
+    assert asked == ["seed-0"]
 
 
 def test_large_models_run_one_at_a_time(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_cases import GRID, SHORT, small_dataset, small_study
+from study_cases import GRID, SHORT, SMALL, small_dataset, small_study
 
 from trichord.config import replaced
+from trichord.data.planted import write_planted
 from trichord.errors import ConfigError, DataError, RunError
+from trichord.evaluation import EvaluationConfig
+from trichord.modality import parse_task
 from trichord.recipes import planted
 from trichord.runs import RunDirectory, RunOptions
 from trichord.studies import StudyOutcome, run_orders_study
+from trichord.studies.baselines import linear_baseline
 from trichord.studies.orders import refitted
 
 QUIET = RunOptions(progress=False)
@@ -95,6 +99,27 @@ def test_a_baseline_of_another_grid_is_refused_not_reused(outcome: StudyOutcome,
         run_orders_study(study, small_dataset(folder), folder / "study", workers=1, options=QUIET)
 
 
+def test_a_baseline_on_other_data_is_refused_not_reused(tmp_path: Path) -> None:
+    for seed, expected in ((0, None), (1, "linear-cca holds a baseline made with another dataset")):
+        dataset = write_planted(tmp_path / "data", replace(SMALL, seed=seed), overwrite=True)
+        tasks = [parse_task("T>V", dataset.modalities)]
+        choices = {"fit": ["train"], "select": "val", "test": "test", "progress": False}
+        scoring = EvaluationConfig(num_resamples=20)
+        if expected is None:
+            linear_baseline(dataset, tmp_path / "linear-cca", tasks, GRID, scoring=scoring, **choices)
+            continue
+        with pytest.raises(RunError, match=expected):
+            linear_baseline(dataset, tmp_path / "linear-cca", tasks, GRID, scoring=scoring, **choices)
+
+
+def test_a_selection_task_decides_only_where_a_stage_has_its_modalities(folder: Path, tmp_path: Path) -> None:
+    study = small_study(orders=("AV_T",), num_seeds=1, changes=SHORT | {"selection.tasks": ("T>V",)}, refit=False)
+    run_orders_study(study, small_dataset(folder), tmp_path / "study", workers=1, options=QUIET)
+    metrics = RunDirectory(tmp_path / "study" / "runs" / "AV_T" / "seed-0").metrics()
+    measured = {line["stage"]: set(line["metrics"]) for line in metrics if line["kind"] == "validation"}
+    assert measured == {0: {"selection", "A>V", "V>A"}, 1: {"selection", "T>V"}}
+
+
 def test_without_a_refit_the_selection_runs_are_reported(folder: Path, tmp_path: Path) -> None:
     changes = {path: value for path, value in SHORT.items() if "stages.1" not in path}
     study = small_study(orders=("VT",), num_seeds=1, refit=False, changes=changes)
@@ -111,6 +136,8 @@ def test_bad_studies_are_refused_before_anything_is_trained(folder: Path, tmp_pa
         small_study(num_seeds=0)
     with pytest.raises(ConfigError, match=r"stages.7.epochs: none of the orders"):
         run_orders_study(small_study(changes={"stages.7.epochs": 1}), small_dataset(folder), tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"--set.seed: a study sets this itself, run by run; say --seeds instead"):
+        run_orders_study(small_study(changes={"seed": 5}), small_dataset(folder), tmp_path / "a")
     nowhere = small_study(changes=SHORT | {"evaluation.split": "exam"})
     with pytest.raises(DataError, match=r"no split named \['exam'\]"):
         run_orders_study(nowhere, small_dataset(folder), tmp_path / "b")

@@ -25,12 +25,14 @@ NAMES = ("video", "audio", "text")
 ROWS = 13
 
 
-def make_system(steps: int) -> System:
+def make_system(steps: int, published: bool) -> System:
     torch.manual_seed(0)
     model = JointEncoderConfig(
         encoders={
             "video": GatedHeadConfig(input_dim=6, output_dim=5),
-            "audio": AudioEncoderConfig(input_dim=4, output_dim=5, widths=(3, 4))
+            "audio": AudioEncoderConfig(
+                input_dim=4, output_dim=5, widths=(3, 4), mask_padding=not published, training_frames=12
+            )
             if steps == 1
             else LinearHeadConfig(input_dim=4, output_dim=5),
             "text": LinearHeadConfig(input_dim=7, output_dim=5),
@@ -58,19 +60,22 @@ def make_batch(step: int, rows: slice, sequences: bool) -> Batch:
     audio = torch.randn(ROWS, 9, 4, generator=generator) if sequences else torch.randn(ROWS, 4, generator=generator)
     items = torch.arange(ROWS)[rows]
     held = items >= 5
-    lengths = torch.full((int(held.sum()),), 9) if sequences else None
+    lengths = 2 + items[held] % 8 if sequences else None
     features = {
         "video": Features(video[rows], torch.arange(len(items))),
         "text": Features(text[rows], torch.arange(len(items))),
     }
     if held.any():
-        features["audio"] = Features(audio[rows][held], torch.nonzero(held).squeeze(1), lengths)
+        values = audio[rows][held]
+        if lengths is not None:
+            values = values[:, : int(lengths.max())]
+        features["audio"] = Features(values, torch.nonzero(held).squeeze(1), lengths)
     return Batch(items, features)
 
 
-def train(rows_of_ranks: list[list[int]], steps: int) -> dict[str, object]:
+def train(rows_of_ranks: list[list[int]], steps: int, published: bool = False) -> dict[str, object]:
     """Take plain gradient steps; return losses, the last gradients, and every parameter and buffer."""
-    system = make_system(steps)
+    system = make_system(steps, published)
     parallel = world_size() > 1
     first, last = rows_of_ranks[torch.distributed.get_rank() if parallel else 0]
     module = (
@@ -91,10 +96,14 @@ def train(rows_of_ranks: list[list[int]], steps: int) -> dict[str, object]:
     return {"losses": losses, "gradients": gradients, "state": dict(system.state_dict())}
 
 
-@pytest.mark.parametrize(("steps", "cut"), [(1, 9), (4, 5)], ids=["audio trunk", "several steps, one rank lacks audio"])
-def test_loss_gradient_and_state(tmp_path: Path, steps: int, cut: int) -> None:
-    one = train([[0, ROWS]], steps)
-    for two in run_processes(train, 2, tmp_path, [[0, cut], [cut, ROWS]], steps):
+@pytest.mark.parametrize(
+    ("steps", "cut", "published"),
+    [(1, 8, False), (1, 8, True), (4, 5, False)],
+    ids=["audio trunk", "audio trunk, padding not masked", "several steps, one rank lacks audio"],
+)
+def test_loss_gradient_and_state(tmp_path: Path, steps: int, cut: int, published: bool) -> None:
+    one = train([[0, ROWS]], steps, published)
+    for two in run_processes(train, 2, tmp_path, [[0, cut], [cut, ROWS]], steps, published):
         torch.testing.assert_close(two["losses"], one["losses"], rtol=1e-5, atol=1e-6)
         assert set(two["gradients"]) == set(one["gradients"])
         for name, gradient in one["gradients"].items():

@@ -1,7 +1,7 @@
 """The two contracts of this package: pair objectives, which compare two tables of vectors, and set objectives.
 
 Both see tensors only: no model, rank, device or logging. The rows they get are those of the global batch, gathered
-over processes. Similarities follow the caller's autocast; margins, scales, softmaxes and sums are computed in fp32.
+over processes. Similarities follow the caller's autocast; margins, softmaxes and sums are computed in fp32.
 """
 
 from __future__ import annotations

@@ -40,9 +40,11 @@ class Size:
     memory: int = 40960
     warmup_steps: int = 5000
     learning_rate: float = 1e-4
+    training_frames: int = 1000
+    evaluation_frames: int = 5120
 
 
-LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3)
+LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3, evaluation_frames=1000)
 
 
 def mcn(spec: DatasetSpec, order: str = "AVT", seed: int = 0, size: Size = Size()) -> ExperimentConfig:
@@ -95,6 +97,8 @@ def _encoder(name: str, kind: str, width: int, size: Size, published: bool) -> E
         widths=size.audio_widths,
         mask_padding=not published,
         padding_value=0.0 if published else -80.0,
+        training_frames=size.training_frames,
+        evaluation_frames=size.evaluation_frames,
         unused_input_norm=published,
     )
 

@@ -1,10 +1,11 @@
 """Experiments and run folders: what is trained, where it is kept, and how it is taken up again."""
 
 from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
-from trichord.runs.experiment import ExperimentConfig, MeasurementConfig, SelectionConfig, check_data
+from trichord.runs.experiment import ExperimentConfig, MeasurementConfig, SelectionConfig
 from trichord.runs.model import Model, load
 from trichord.runs.options import RunOptions
-from trichord.runs.run import run_experiment
+from trichord.runs.run import identify, run_experiment
+from trichord.runs.suitability import check_data
 
 __all__ = [
     "DatasetIdentity",
@@ -16,6 +17,7 @@ __all__ = [
     "RunRecord",
     "SelectionConfig",
     "check_data",
+    "identify",
     "load",
     "run_experiment",
 ]

@@ -101,17 +101,21 @@ class RunDirectory:
                 },
             )
             return
+        self.check_same(record.config, record.dataset)
+
+    def check_same(self, config: ExperimentConfig, dataset: DatasetIdentity) -> None:
+        """Raise `RunError` unless the run that was begun here is this experiment on these data."""
         there = self.record()
-        unlike = difference(there.config, record.config)
+        unlike = difference(there.config, config)
         if unlike:
             shown = "; ".join(f"{path}: {a!r} there, {b!r} here" for path, (a, b) in list(unlike.items())[:5])
             raise RunError(
                 f"{self.path} holds another experiment ({shown}); choose another --out, or repeat its settings"
             )
-        if there.dataset.fingerprint != record.dataset.fingerprint:
+        if there.dataset.fingerprint != dataset.fingerprint:
             raise RunError(
                 f"{self.path} was begun on data {there.dataset.name!r} with fingerprint {there.dataset.fingerprint}, "
-                f"these have {record.dataset.fingerprint}; choose another --out, or restore the data"
+                f"these have {dataset.fingerprint}; choose another --out, or restore the data"
             )
 
     def record(self) -> RunRecord:

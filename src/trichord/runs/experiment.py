@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trichord.config import Config
-from trichord.data import DatasetSpec
 from trichord.encoders import JointEncoderConfig
-from trichord.errors import ConfigError, DataError
+from trichord.errors import ConfigError
 from trichord.evaluation import EvaluationConfig
 from trichord.modality import Modality, all_tasks, check_distinct, parse_task, spell_task
 from trichord.training.engine import Precision
@@ -38,7 +37,8 @@ class SelectionConfig(Config):
 
     Args:
         split: validation split; None keeps every stage's last weights.
-        tasks: spelled tasks averaged for the decision; empty means every task among the stage's modalities.
+        tasks: spelled tasks averaged for the decision. A stage that lacks the modalities of all of them (always, where
+            none is named) is decided by every task among its own.
         metric: "MRR" (mean reciprocal rank, smooth on small splits) or a recall such as "R@10".
     """
 
@@ -105,40 +105,11 @@ class ExperimentConfig(Config):
         return self.evaluation.tasks or every
 
     def stage_tasks(self, stage: StageConfig) -> tuple[str, ...]:
-        """The tasks that can decide about a stage: those among the modalities it encodes."""
-        present = [modality for modality in self.modalities if modality.name in stage.modalities]
-        if not self.selection.tasks:
-            return tuple(spell_task(task, self.modalities) for task in all_tasks(present))
+        """The tasks that decide about a stage: those of `selection.tasks` among the modalities it encodes.
+
+        Where there are none, all tasks among these modalities decide.
+        """
         parsed = {spelling: parse_task(spelling, self.modalities) for spelling in self.selection.tasks}
-        return tuple(s for s, task in parsed.items() if {*task.query, *task.gallery} <= set(stage.modalities))
-
-
-def check_data(config: ExperimentConfig, spec: DatasetSpec, path: object) -> None:
-    """Raise `DataError` when the data cannot serve the experiment: a modality, width or split that is not there."""
-    held = {entry.modality.name: entry for entry in spec.modalities}
-    for name, encoder in config.model.encoders.items():
-        if name not in held:
-            raise DataError(
-                f"the experiment (recipe {config.recipe}, order {config.order}) needs the modality {name!r}; "
-                f"the data hold {sorted(held)}",
-                file=str(path),
-                remedy="choose an order of the modalities that are there, or import the missing one",
-            )
-        if encoder.input_dim != held[name].dim:
-            raise DataError(
-                f"{name} is {held[name].dim} wide, the encoder expects {encoder.input_dim}",
-                file=str(path),
-                remedy="use the data the model was made for, or build the recipe for these data",
-            )
-    wanted = {
-        *config.fit_splits,
-        config.evaluation.split,
-        *([config.selection.split] if config.selection.split else []),
-    }
-    absent = sorted(wanted - set(spec.splits))
-    if absent:
-        raise DataError(
-            f"no split named {absent}; the data have {sorted(spec.splits)}",
-            file=str(path),
-            remedy="name existing splits in fit_splits, selection.split and evaluation.split",
-        )
+        fitting = tuple(s for s, task in parsed.items() if {*task.query, *task.gallery} <= set(stage.modalities))
+        present = [modality for modality in self.modalities if modality.name in stage.modalities]
+        return fitting or tuple(spell_task(task, self.modalities) for task in all_tasks(present))

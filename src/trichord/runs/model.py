@@ -13,6 +13,7 @@ from tqdm import tqdm
 from trichord.batch import Features
 from trichord.encoders import JointEncoder
 from trichord.errors import ConfigError, DataError, RunError, nearest
+from trichord.files import hash_tensors
 from trichord.runs.directory import RunDirectory
 from trichord.runs.experiment import ExperimentConfig
 from trichord.shapes import Tensor
@@ -139,6 +140,11 @@ def load(run: str | Path, *, device: str | torch.device | None = None) -> Model:
         raise RunError(f"{directory.path} is {directory.status()['state']}; finish it with `trichord train` first")
     encoder: JointEncoder = record.config.model.build()
     tensors, note = load_tensors(directory.model_file)
+    if hash_tensors(tensors) != note["hash"]:
+        raise RunError(
+            f"{directory.model_file}: the weights are not those that were saved (another hash than "
+            f"{note['hash']}); restore the file, or train again in another folder"
+        )
     load_state(encoder, tensors)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Model(record.config, encoder.to(chosen), note["hash"])

@@ -16,17 +16,18 @@ from trichord.data import Dataset
 from trichord.dist import barrier, is_main, world_size
 from trichord.encoders import JointEncoder
 from trichord.evaluation import embed_split, evaluate, rank_task
-from trichord.files import hash_tensors, write_json
+from trichord.files import hash_tensors, read_json, write_json
 from trichord.metrics.retrieval import summarise
 from trichord.modality import parse_task
 from trichord.objectives import Objective
 from trichord.randomness import derive_seed
 from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
 from trichord.runs.environment import describe_environment
-from trichord.runs.experiment import ExperimentConfig, check_data
+from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.options import RunOptions
 from trichord.runs.recorder import Interruption, Recorder, Validate
 from trichord.runs.statistics import fit_statistics
+from trichord.runs.suitability import check_data
 from trichord.training.checkpoint import Checkpoint, load_checkpoint, load_state, restore, save_tensors
 from trichord.training.convergence import judge_convergence
 from trichord.training.engine import Engine
@@ -73,10 +74,10 @@ def run_experiment(
         KeyboardInterrupt: the user stopped it; a checkpoint was written first.
     """
     options = options or RunOptions()
-    check_data(config, dataset.spec, dataset.path)
+    check_data(config, dataset)
     directory = RunDirectory(out)
     changes = {} if recipe is None else difference(recipe, config)
-    identity = DatasetIdentity(dataset.spec.name, str(dataset.path), dataset.fingerprint())
+    identity = identify(dataset)
     engine = Engine(config.precision, options.device)
     if not is_main():
         barrier()
@@ -89,6 +90,22 @@ def run_experiment(
     return directory
 
 
+def record_environment(directory: RunDirectory, engine: Engine, *, anew: bool) -> None:
+    """Write what the run runs on; a run taken up elsewhere keeps what was there before under "earlier"."""
+    used = {"precision": engine.precision, "device": str(engine.device), "processes": world_size()}
+    found = describe_environment() | used
+    there = {} if anew or not directory.environment_file.exists() else read_json(directory.environment_file)
+    earlier = there.pop("earlier", [])
+    if there and there != found:
+        earlier = [*earlier, there]
+    write_json(directory.environment_file, found | ({"earlier": earlier} if earlier else {}))
+
+
+def identify(dataset: Dataset) -> DatasetIdentity:
+    """Return which data these are, for the record of a run."""
+    return DatasetIdentity(dataset.spec.name, str(dataset.path), dataset.fingerprint())
+
+
 def _carry_out(
     config: ExperimentConfig, dataset: Dataset, directory: RunDirectory, options: RunOptions, engine: Engine
 ) -> None:
@@ -98,11 +115,10 @@ def _carry_out(
     model = build_model(config, dataset if checkpoint is None else None).to(engine.device)
     run = Run(config, dataset, directory, options, engine, model, Interruption())
     if is_main():
+        record_environment(directory, engine, anew=checkpoint is None)
         if checkpoint is None:
             directory.write_status(state="running", stages=[], error=None)
             directory.metrics_file.unlink(missing_ok=True)
-            used = {"precision": engine.precision, "device": str(engine.device), "processes": world_size()}
-            write_json(directory.environment_file, describe_environment() | used)
         else:
             position = checkpoint.position
             directory.forget_metrics(position.stage, position.epoch, position.step)

@@ -14,7 +14,7 @@ from trichord.data import Dataset
 from trichord.errors import RunError
 from trichord.evaluation import EvaluationConfig, RetrievalResult, evaluate_tasks, evaluation_set
 from trichord.evaluation.cca_baseline import CcaGrid, CcaSplits, tuned_cca
-from trichord.modality import Pair, Task, spell_pair
+from trichord.modality import Pair, Task, spell_pair, spell_task
 from trichord.reports import is_baseline, load_baseline, save_baseline
 
 NAME = "linear CCA"
@@ -49,7 +49,15 @@ def linear_baseline(
     Raises:
         RunError: the folder holds a baseline that was fitted or chosen otherwise.
     """
-    settings: dict[str, object] = {"fit": list(fit), "select": select, "grid": grid.to_dict()}
+    settings: dict[str, object] = {
+        "fit": list(fit),
+        "select": select,
+        "test": test,
+        "grid": grid.to_dict(),
+        "scoring": scoring.to_dict(),
+        "tasks": [spell_task(task, dataset.modalities) for task in tasks],
+        "dataset": {"name": dataset.spec.name, "fingerprint": dataset.fingerprint()},
+    }
     if is_baseline(folder):
         there = load_baseline(folder).settings
         unlike = [name for name, value in settings.items() if json.loads(json.dumps(value)) != there.get(name)]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from trichord.data import Dataset
 from trichord.errors import RunError, TrichordError
-from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, run_experiment
+from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, run_experiment
 
 LARGE_MODEL = 20_000_000
 
@@ -84,12 +84,15 @@ def run_planned(
         description: label of the progress bar.
 
     Raises:
-        RunError: some runs failed; the message lists each with its reason. The others are finished.
+        RunError: a folder holds another experiment or a run on other data, before anything is trained; or some runs
+            failed, and the message lists each with its reason: the others are finished.
         KeyboardInterrupt: the user stopped the study; running runs wrote a checkpoint first.
     """
     options = options or RunOptions()
-    waiting = [plan for plan in planned if not _already_finished(plan)]
-    count = min(workers or default_workers(waiting), max(1, len(waiting)))
+    check_folders(planned, dataset)
+    waiting = [plan for plan in planned if not RunDirectory(plan.folder).finished]
+    # By the plan, not by what is left of it: a worker's share of the cores, and so its bits, must not depend on that.
+    workers = workers or default_workers(planned)
     bar = tqdm(
         total=len(planned),
         initial=len(planned) - len(waiting),
@@ -99,12 +102,14 @@ def run_planned(
     )
     outcomes: list[Outcome] = []
     try:
-        if count == 1:
+        if workers == 1:
             for plan in waiting:
                 outcomes.append(carry_out(plan, dataset, options))
                 bar.update()
-        else:
-            outcomes = _in_processes(waiting, dataset.path, options, count, bar)
+                if outcomes[-1].state == "interrupted":
+                    break
+        elif waiting:
+            outcomes = _in_processes(waiting, dataset.path, options, workers, bar)
     finally:
         bar.close()
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
@@ -117,7 +122,7 @@ def run_planned(
 
 
 def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcome:
-    """Carry out one run and say how it ended; only an interruption of this very process is passed on."""
+    """Carry out one run and say how it ended."""
     try:
         run_experiment(plan.config, dataset, plan.folder, recipe=plan.recipe, options=options)
     except KeyboardInterrupt:
@@ -129,9 +134,13 @@ def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcom
     return Outcome(plan.folder, "finished")
 
 
-def _already_finished(plan: PlannedRun) -> bool:
-    directory = RunDirectory(plan.folder)
-    return directory.exists and directory.finished and directory.record().config == plan.config
+def check_folders(planned: Sequence[PlannedRun], dataset: Dataset) -> None:
+    """Raise `RunError` when a planned folder holds another experiment, or a run on other data."""
+    identity = identify(dataset)
+    for plan in planned:
+        directory = RunDirectory(plan.folder)
+        if directory.exists:
+            directory.check_same(plan.config, identity)
 
 
 def _in_processes(
@@ -139,7 +148,8 @@ def _in_processes(
 ) -> list[Outcome]:
     threads = max(1, usable_cores() // workers)
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(threads, os.getpid()))
+    processes = min(workers, len(waiting))
+    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start_worker, initargs=(threads, os.getpid()))
     outcomes = []
     try:
         quiet = replace(options, progress=False)

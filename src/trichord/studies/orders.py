@@ -90,7 +90,7 @@ def run_orders_study(
     first = planned[study.orders[0]][0]
     refit = study.refit and first.selection.split is not None
     for configs in planned.values():
-        check_data(configs[0], dataset.spec, dataset.path)
+        check_data(configs[0], dataset)
 
     def carry_out(folder: str, configs: Configs, originals: Configs) -> dict[str, Sequence[RunDirectory]]:
         plans = [
@@ -152,7 +152,10 @@ def changed(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentC
 
 
 def check_changes(changes: Mapping[str, Any], configs: Sequence[ExperimentConfig]) -> None:
-    """Raise `ConfigError` for a change that no order has a place for."""
+    """Raise `ConfigError` for a change that no order has a place for, or that the study itself makes."""
+    for path, option in {"seed": "--seeds", "order": "--orders", "recipe": "--recipe"}.items():
+        if path in changes:
+            raise ConfigError(f"--set.{path}: a study sets this itself, run by run; say {option} instead")
     for path in changes:
         if not any(has_path(config, path) for config in configs):
             raise ConfigError(f"--set.{path}: none of the orders {[c.order for c in configs]} has this field")

@@ -1,0 +1,78 @@
+"""Whether data can serve an experiment: everything that would stop it later is found before any work is done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trichord.data import Dataset
+from trichord.errors import DataError
+from trichord.modality import parse_task
+from trichord.runs.experiment import ExperimentConfig
+
+
+def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
+    """Raise `DataError` when the data cannot serve the experiment.
+
+    They must hold its modalities, in the widths its encoders expect, and its splits; every stage needs an item to learn
+    from that holds two of its modalities, and every task an item in the split it is measured on that has both sides.
+    """
+    _check_modalities(config, dataset)
+    _check_splits(config, dataset)
+    for number, stage in enumerate(config.stages):
+        held = np.sum([dataset.has(name)[dataset.split(*config.fit_splits)] for name in stage.modalities], axis=0)
+        if not (held > 1).any():
+            raise DataError(
+                f"stage {number} learns from the splits {list(config.fit_splits)}, where no item holds two of "
+                f"{list(stage.modalities)}",
+                file=dataset.path,
+                remedy="choose an order whose stages the data can serve, or other splits to fit on",
+            )
+        if config.selection.split is not None:
+            _check_tasks(dataset, config.selection.split, config.stage_tasks(stage), config, "selection")
+    _check_tasks(dataset, config.evaluation.split, config.tasks, config, "evaluation")
+
+
+def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
+    held = {entry.modality.name: entry for entry in dataset.spec.modalities}
+    for name, encoder in config.model.encoders.items():
+        if name not in held:
+            raise DataError(
+                f"the experiment (recipe {config.recipe}, order {config.order}) needs the modality {name!r}; "
+                f"the data hold {sorted(held)}",
+                file=dataset.path,
+                remedy="choose an order of the modalities that are there, or import the missing one",
+            )
+        if encoder.input_dim != held[name].dim:
+            raise DataError(
+                f"{name} is {held[name].dim} wide, the encoder expects {encoder.input_dim}",
+                file=dataset.path,
+                remedy="use the data the model was made for, or build the recipe for these data",
+            )
+
+
+def _check_splits(config: ExperimentConfig, dataset: Dataset) -> None:
+    chosen = [] if config.selection.split is None else [config.selection.split]
+    absent = sorted({*config.fit_splits, config.evaluation.split, *chosen} - set(dataset.spec.splits))
+    if absent:
+        raise DataError(
+            f"no split named {absent}; the data have {sorted(dataset.spec.splits)}",
+            file=dataset.path,
+            remedy="name existing splits in fit_splits, selection.split and evaluation.split",
+        )
+
+
+def _check_tasks(dataset: Dataset, split: str, tasks: tuple[str, ...], config: ExperimentConfig, setting: str) -> None:
+    items = dataset.split(split)
+
+    def holds_any(names: tuple[str, ...]) -> np.ndarray:
+        found: np.ndarray = np.any([dataset.has(name)[items] for name in names], axis=0)
+        return found
+
+    for spelling in tasks:
+        task = parse_task(spelling, config.modalities)
+        if not (holds_any(task.query) & holds_any(task.gallery)).any():
+            raise DataError(
+                f"task {spelling} cannot be measured on split {split!r}: no item there holds both of its sides",
+                file=dataset.path,
+                remedy=f"name the tasks that can in {setting}.tasks, or add the missing modality to the split",
+            )
