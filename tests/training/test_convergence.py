@@ -16,6 +16,7 @@ NOISE = np.random.default_rng(0).normal(size=30)
         (30 * (1 - np.exp(-2 * np.arange(30) / 30)) + 0.3 * NOISE, "rising"),
         (30 * (1 - np.exp(-4 * np.arange(30) / 30)) + 0.003 * NOISE, "flat"),
         (np.concatenate([[0], 50 + 0.3 * np.arange(29)]), "rising"),
+        (50 + 0.02 * np.arange(30), "flat"),
         (np.full(30, 4.0), "flat"),
         (20 + NOISE, "flat"),
     ],

@@ -42,12 +42,15 @@ class Convergence:
         return SENTENCES[self.verdict]
 
 
-def judge_convergence(epochs: Sequence[int], values: Sequence[float], tolerance: float = 0.25) -> Convergence:
+def judge_convergence(
+    epochs: Sequence[int], values: Sequence[float], of_range: float = 0.25, of_best: float = 0.02
+) -> Convergence:
     """Judge a validation curve (higher is better) by a straight line through its last third.
 
-    The line's change over that third counts as a trend when it exceeds both `tolerance` times the range of the curve
-    after its first third and twice its own standard error; otherwise the curve is flat. By this rule a straight rise is
-    rising however low it began, and 1 - exp(-4 t / T) has converged. Fewer than six points: unknown.
+    The line's change over that third counts as a trend when it exceeds `of_range` times the range of the curve after
+    its first third, `of_best` times the best value, and twice its own standard error; otherwise the curve is flat. By
+    this rule a straight rise is rising however low it began, 1 - exp(-4 t / T) has converged, and so has a curve that
+    moves by less than a fiftieth of what was reached. Fewer than six points: unknown.
     """
     if len(epochs) != len(values):
         raise ValueError(f"one value per epoch: got {len(epochs)} epochs and {len(values)} values")
@@ -65,6 +68,7 @@ def judge_convergence(epochs: Sequence[int], values: Sequence[float], tolerance:
     noise = float(np.sqrt(residual @ residual / (count - 2)))
     error = noise / float(np.sqrt(centred @ centred))
     span = float(x[-1] - x[0])
-    significant = abs(slope) > 2 * error and abs(slope * span) > tolerance * float(np.ptp(y[len(y) // 3 :]))
+    least = max(of_range * float(np.ptp(y[len(y) // 3 :])), of_best * abs(float(y.max())))
+    significant = abs(slope) > 2 * error and abs(slope * span) > least
     verdict: Verdict = "flat" if not significant else "rising" if slope > 0 else "falling"
     return Convergence(verdict, slope * span, noise, best, last)
