@@ -257,3 +257,97 @@ def test_a_run_folder_of_another_version(run: Path, data: Path, tmp_path: Path, 
         assert status == 1
         assert "run format 0" in error
         assert str(tmp_path / "old") in error
+
+
+def test_a_nan_in_a_data_set_is_named_before_any_work(tmp_path: Path, type_in: Type) -> None:
+    write_planted(tmp_path / "data", PlantedConfig(num_items={"train": 9, "val": 4, "test": 5}))
+    values = np.load(tmp_path / "data" / "audio.npy")
+    values[11, 3] = np.nan
+    np.save(tmp_path / "data" / "audio.npy", values)
+    status, _, error = type_in("train", "--data", tmp_path / "data", "--out", tmp_path / "run")
+    assert status == 1
+    assert "audio.npy, row 11" in error
+    assert "'val-00002'" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_modalities_train_jointly_without_naming_an_order(tmp_path: Path, type_in: Type) -> None:
+    made = arrays(tmp_path)
+    made["split"] = np.array(["train"] * 2 + ["val"] * 2 + ["test"] * 2)
+    np.savez(tmp_path / "a.npz", **made)
+    assert type_in(*words_to_import(tmp_path / "a.npz", tmp_path / "data"))[0] == 0
+    short = ("--options.no-progress", "--set.stages.0.epochs", "1")
+    status, out, _ = type_in("train", "--data", tmp_path / "data", "--out", tmp_path / "run", *short)
+    assert status == 0
+    assert "VA" in out
+    assert "By MRR, VA" in out, "in a gallery of two, R@10 is certain"
+    assert f"run: {tmp_path / 'run'}" in out
+
+
+def test_constant_features_are_reported_by_import_and_do_not_stop_a_study(tmp_path: Path, type_in: Type) -> None:
+    draws = np.random.default_rng(0)
+    made = {
+        "video": draws.normal(size=(60, 4)).astype(np.float32),
+        "audio": np.ones((60, 3), np.float32),
+        "ids": np.arange(60),
+        "split": np.array(["train"] * 30 + ["val"] * 10 + ["test"] * 20),
+    }
+    np.savez(tmp_path / "a.npz", **made)
+    status, out, _ = type_in(*words_to_import(tmp_path / "a.npz", tmp_path / "data"))
+    assert status == 1
+    assert "audio: all vectors are equal" in out
+    words = ("study", "orders", "--data", tmp_path / "data", "--out", tmp_path / "study", "--seeds", "1")
+    quick = ("--workers", "1", "--options.no-progress", "--set.stages.0.epochs", "2")
+    status, out, _ = type_in(*words, *quick, "--json")
+    assert status == 0
+    table = json.loads(out)
+    assert any("collapsed: gallery side A" in flag for flag in table["flags"])
+    recalls = {row["mean"] for row in table["rows"] if (row["task"], row["metric"]) == ("V>A", "R@10")}
+    assert list(recalls) == pytest.approx([50.0]), "chance"
+    assert table["baselines"] == []
+    assert any("linear CCA was not measured on" in note and "are equal" in note for note in table["notes"])
+
+
+def test_a_folder_of_runs_stands_for_its_runs_and_alike_ones_are_told_apart(
+    run: Path, data: Path, tmp_path: Path, type_in: Type
+) -> None:
+    for number, epochs in enumerate(("2", "3")):
+        out = tmp_path / "runs" / f"run-{number}"
+        words = ("train", "--data", data, "--out", out, "--order", "VT_A", *SHORT, "--set.stages.0.batch-size", "64")
+        assert type_in(*words, "--set.stages.1.epochs", epochs)[0] == 0
+    status, out, _ = type_in("compare", tmp_path / "runs")
+    assert status == 0
+    assert f"VT_A #1: {tmp_path / 'runs' / 'run-0'}" in "".join(out.split("\n  "))
+    assert type_in("compare", tmp_path)[1] == out
+    assert type_in("compare", tmp_path / "nothing")[0] == 1
+
+
+def test_a_modality_that_no_order_brings_in_is_mentioned(tmp_path: Path, type_in: Type) -> None:
+    np.savez(tmp_path / "a.npz", **arrays(tmp_path) | {"depth": np.eye(6, dtype=np.float32)})
+    words = words_to_import(tmp_path / "a.npz", tmp_path / "data")
+    type_in(*words, f"depth={tmp_path / 'a.npz'}:depth", "--letter", "depth=D")
+    words = (
+        "study",
+        "orders",
+        "--data",
+        tmp_path / "data",
+        "--out",
+        tmp_path / "study",
+        "--orders",
+        "VA",
+        "--seeds",
+        "1",
+    )
+    assert "note: no order brings in depth" in type_in(*words)[2]
+
+
+def test_what_the_system_refuses_is_one_line(data: Path, tmp_path: Path, type_in: Type) -> None:
+    (tmp_path / "file").write_text("")
+    status, _, error = type_in("train", "--data", data, "--out", tmp_path / "file" / "run", "--order", "VT_A", *SHORT)
+    assert status == 1
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    words = ("study", "orders", "--data", data, "--out", tmp_path / "study", "--workers", "0", *SHORT)
+    status, _, error = type_in(*words)
+    assert (status, "workers counts runs at once" in error) == (1, True)

@@ -224,9 +224,16 @@ def test_captions_and_text_instances_must_agree(files):
         import_arrays(arguments(files, captions=f"{files}/captions.jsonl:captions@id"))
 
 
+def test_a_line_without_the_field_is_named_not_taken_for_null(files):
+    lines = ['{"id": 10, "captions": ["a1"]}', '{"id": 30}']
+    (files / "captions.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"captions.jsonl: line 2 has no field 'captions'. Write null"):
+        import_arrays(arguments(files, captions=f"{files}/captions.jsonl:captions@id"))
+
+
 def test_a_bad_line_is_named(files):
     (files / "captions.jsonl").write_text('{"id": 10, "captions": ["a1"]}\n{"id": 30')
-    with pytest.raises(DataError, match=r"captions.jsonl, row 2: line 2 is not JSON"):
+    with pytest.raises(DataError, match=r"captions.jsonl: line 2 is not JSON"):
         import_arrays(arguments(files, captions=f"{files}/captions.jsonl:captions@id"))
 
 

@@ -37,7 +37,7 @@ def test_random_embeddings_are_flagged_as_chance_and_good_ones_are_not() -> None
     random = {name: table(generator.normal(size=(500, 8))) for name in ("video", "text")}
     flags = evaluate_task(random, TV, evaluated(500), FAST).flags
     assert len(flags) == 1
-    assert flags[0].startswith("at chance level: R@10 ")
+    assert flags[0].startswith("at chance level, as far as 500 queries tell: R@10 ")
     assert flags[0].endswith("against 2.0 by chance")
     good = noisy_tables(500, 8, 0.2, 0, ("video", "text"))
     assert evaluate_task(good, TV, evaluated(500), FAST).flags == ()
@@ -52,7 +52,7 @@ def test_small_gallery_is_judged_at_a_smaller_depth() -> None:
 def test_embeddings_that_anti_agree_are_below_chance() -> None:
     vectors = np.random.default_rng(0).normal(size=(300, 8))
     result = evaluate_task({"video": table(-vectors), "text": table(vectors)}, TV, evaluated(300), FAST)
-    assert result.flags[0].startswith("below chance level: R@10 0.0")
+    assert result.flags[0].startswith("below chance level, as far as 300 queries tell: R@10 0.0")
 
 
 def test_numbers_equal_a_plain_sort_in_double_precision() -> None:
@@ -226,3 +226,16 @@ def test_model_and_dataset_to_results(tmp_path) -> None:
     assert protocol.dataset_fingerprint == dataset.fingerprint()
     with pytest.raises(ConfigError, match="no task"):
         evaluate(model, dataset, "test", [])
+
+
+def test_few_queries_are_not_enough_to_be_below_chance_and_no_interval_is_a_point() -> None:
+    vectors = np.eye(5, dtype=np.float32) + 0.01
+    result = evaluate_task(
+        {"video": table(np.roll(vectors, 1, axis=0)), "text": table(vectors)}, TV, evaluated(5), FAST
+    )
+    assert result.metrics["R@1"].value == 0.0
+    assert result.metrics["R@1"].high == pytest.approx(100 * (1 - 0.025 ** (1 / 5)))
+    assert result.flags[0].startswith("at chance level, as far as 5 queries tell: R@1 0.0")
+    right = evaluate_task({"video": table(vectors), "text": table(vectors)}, TV, evaluated(5), FAST)
+    assert (right.metrics["R@1"].value, right.metrics["R@1"].high) == (100.0, 100.0)
+    assert right.metrics["R@1"].low == pytest.approx(100 * 0.025 ** (1 / 5))

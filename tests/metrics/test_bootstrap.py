@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from trichord.errors import ProtocolError
 from trichord.metrics.bootstrap import (
@@ -13,6 +14,7 @@ from trichord.metrics.bootstrap import (
     bootstrap_means,
     bootstrap_median,
     holm,
+    never_certain,
     paired_comparison,
     sign_flip_p,
 )
@@ -159,3 +161,19 @@ def test_bad_values_are_refused() -> None:
         bootstrap_mean(np.zeros((1, 1)), np.arange(1), num_resamples=0)
     with pytest.raises(ProtocolError, match="at least one draw"):
         sign_flip_p(np.ones(3), num_draws=0)
+
+
+@pytest.mark.parametrize("hits", [0, 12])
+def test_a_share_of_nothing_or_everything_has_the_exact_binomial_interval(hits: int) -> None:
+    expected = scipy.stats.binomtest(hits, 12).proportion_ci(0.95, method="exact")
+    values = np.full((1, 12), float(hits == 12))
+    found = never_certain(bootstrap_mean(values, np.arange(12), num_resamples=50), 12)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_any_other_share_keeps_its_interval() -> None:
+    values = np.array([[0.0, 1.0, 1.0]])
+    estimate = bootstrap_mean(values, np.arange(3), num_resamples=50)
+    assert never_certain(estimate, 3) == estimate
+    tied = bootstrap_mean(np.full((1, 3), 0.25), np.arange(3), num_resamples=50)
+    assert never_certain(tied, 3) == tied, "exact expectations under ties are no draws"

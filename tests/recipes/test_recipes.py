@@ -142,9 +142,19 @@ def test_an_invented_modality_is_served_by_every_recipe(name: str) -> None:
 
 
 def test_recipes_of_others_and_misspelt_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "my_recipes.py").write_text("def mine(spec, order, seed): return 'mine'\n")
+    lines = [
+        "from trichord.recipes import heads as mine",
+        "def wrong(spec, order, seed): return 'wrong'",
+        "def narrow(spec): return None",
+    ]
+    (tmp_path / "my_recipes.py").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
-    assert find_recipe("my_recipes:mine")(HOWTO100M, "AVT", 0) == "mine"
+    pooled = replace(HOWTO100M, modalities=tuple(ModalitySpec(m, "pooled", 8, 1) for m in STANDARD))
+    assert find_recipe("my_recipes:mine")(pooled, "AVT", 0) == find_recipe("heads")(pooled, "AVT", 0)
+    with pytest.raises(ConfigError, match="'my_recipes:wrong' returns str, not an ExperimentConfig"):
+        find_recipe("my_recipes:wrong")(pooled, "AVT", 0)
+    with pytest.raises(ConfigError, match=r"'my_recipes:narrow' is no function \(spec, order, seed\)"):
+        find_recipe("my_recipes:narrow")(pooled, "AVT", 0)
     with pytest.raises(ConfigError, match="did you mean 'heads'"):
         find_recipe("haeds")
     for name in ("no_such_module:mine", "my_recipes:yours"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -51,10 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(trichord.__version__)
         return
     name, rest = find_command(arguments)
-    run: Callable[[list[str]], None] = import_module(f"trichord.cli.{COMMANDS[name][0]}").run
+    # Set before torch is imported: its C++ warnings are about its own inner workings.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
+        run: Callable[[list[str]], None] = import_module(f"trichord.cli.{COMMANDS[name][0]}").run
         run(rest)
-    except TrichordError as error:
+    except (TrichordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,9 @@ def run(arguments: list[str]) -> None:
     dataset = Dataset.open(first.data)
     letters = "".join(modality.letter for modality in dataset.modalities)
     orders = first.orders or default_orders(letters)
+    left_out = [modality.name for modality in dataset.modalities if modality.letter not in "".join(orders)]
+    if left_out:
+        print(f"note: no order brings in {', '.join(left_out)}; name orders that do with --orders", file=sys.stderr)
     recipe = find_recipe(first.recipe)
     longest = max(orders, key=lambda order: len(parse_order(order, dataset.modalities)))
     original = recipe(dataset.spec, longest, 0)

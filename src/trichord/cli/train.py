@@ -28,7 +28,8 @@ class Train:
         data: folder of the data set.
         out: run folder.
         recipe: name of a recipe, or module:function.
-        order: order of learning: AV_T, VT_A, AT_V, AVT (joint), AV_T+ (everything learns in stage two).
+        order: order of learning: AV_T, VT_A, AT_V, AVT (joint), AV_T+ (everything learns in stage two); None learns
+            all modalities of the data jointly.
         seed: seed of everything random.
         json: print the result as JSON.
         options: choices that do not change the numbers.
@@ -37,7 +38,7 @@ class Train:
     data: Path
     out: Path
     recipe: str = "heads"
-    order: str = "AVT"
+    order: str | None = None
     seed: int = 0
     json: bool = False
     options: RunOptions = RunOptions()
@@ -47,7 +48,8 @@ def run(arguments: list[str]) -> None:
     """Run the command."""
     first = peek(Train, arguments, PROGRAM)
     dataset = Dataset.open(first.data)
-    recipe = find_recipe(first.recipe)(dataset.spec, first.order, first.seed)
+    order = first.order or "".join(modality.letter for modality in dataset.modalities)
+    recipe = find_recipe(first.recipe)(dataset.spec, order, first.seed)
     command, config = parse_with_configuration(Train, recipe, arguments, PROGRAM)
     directory = run_experiment(config, dataset, command.out, recipe=recipe, options=command.options)
     if not is_main():
@@ -56,3 +58,4 @@ def run(arguments: list[str]) -> None:
         print(json.dumps({"run": str(directory.path), **directory.status(), "changes": difference(recipe, config)}))
     else:
         print_table(build_table(load_entries([directory.path])))
+        print(f"\nrun: {directory.path}")

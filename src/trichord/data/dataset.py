@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from trichord.data.specification import DatasetSpec, Header, ModalitySpec, read_header
-from trichord.data.storage import FeatureArrays, InstanceIndex, StoredModality, modality_files, open_modality
+from trichord.data.storage import (
+    FeatureArrays,
+    InstanceIndex,
+    StoredModality,
+    check_finite,
+    modality_files,
+    open_modality,
+)
 from trichord.data.table import FIXED_COLUMNS, caption_counts, read_table
 from trichord.errors import ConfigError, DataError, nearest
 from trichord.files import hash_array, hash_bytes, hash_json
@@ -74,7 +81,7 @@ class Dataset:
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities, in the order of dataset.json."""
+        """The modalities: video, audio and text first, then others in the order of dataset.json."""
         return tuple(entry.modality for entry in self.spec.modalities)
 
     def split(self, *names: str) -> Int[np.ndarray, " rows"]:
@@ -113,6 +120,10 @@ class Dataset:
     def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
         """Read the features of instances, in the order asked for, as float32."""
         return self.stored(modality).read(instances)
+
+    def check_finite(self, modality: str) -> None:
+        """Raise `DataError` naming file, row and item of a modality's first vector that is not finite."""
+        check_finite(self.stored(modality), self.ids, modality_files(self.path, modality).values)
 
     @cached_property
     def _caption_lists(self) -> list[list[str]]:

@@ -69,7 +69,7 @@ def _check_size(member: zipfile.ZipInfo, file: Path, key: str, max_bytes: int) -
 
 
 def read_column(file: Path, key: str | None, max_bytes: int) -> list[Any]:
-    """Read a column of plain values: a one-axis array, or a field of every line of a .jsonl file (absent: None)."""
+    """Read a column of plain values: a one-axis array, or a field of every line of a .jsonl file (null: None)."""
     if file.suffix == ".jsonl":
         assert key is not None, "a field of a .jsonl file is read by its name"
         return _read_field(file, key)
@@ -89,18 +89,25 @@ def _read_field(file: Path, key: str) -> list[Any]:
         raise DataError("the file does not exist", file=file, remedy="check the path")
     values: list[Any] = []
     known: set[str] = set()
+    lacking = 0
     with open(file, encoding="utf-8") as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 entry = json.loads(line)
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise DataError(
-                    f"line {number} is not JSON ({error})", file=file, row=number, remedy="write one object per line"
+                    f"line {number} is not JSON ({error})", file=file, remedy="write one object per line"
                 ) from error
             if not isinstance(entry, dict):
-                raise DataError("a line is not an object", file=file, row=number, remedy="write one object per line")
+                raise DataError(f"line {number} is not an object", file=file, remedy="write one object per line")
             known |= set(entry)
+            if key not in entry:
+                lacking = lacking or number
             values.append(entry.get(key))
     if key not in known:
         raise DataError(f"no line has a field {key!r}", file=file, remedy=nearest(key, sorted(known)))
+    if lacking:
+        raise DataError(
+            f"line {lacking} has no field {key!r}", file=file, remedy="write null where the value is not known"
+        )
     return values

@@ -9,7 +9,7 @@ from typing import Any
 
 from trichord.errors import ConfigError, DataError, nearest
 from trichord.files import read_json, write_json
-from trichord.modality import Modality, check_distinct
+from trichord.modality import STANDARD, Modality, check_distinct
 
 FORMAT, VERSION = "trichord-dataset", 1
 KINDS = ("pooled", "sequence")
@@ -80,7 +80,7 @@ class DatasetSpec:
 
     Args:
         name: name of the data set.
-        modalities: its modalities, in the order of dataset.json.
+        modalities: its modalities: video, audio and text first, then others in the order of dataset.json.
         num_items: number of items.
         splits: split name -> number of items, in order of first appearance.
     """
@@ -129,13 +129,24 @@ def read_header(path: Path) -> Header:
     try:
         return Header(
             name=data["name"],
-            modalities=tuple(_read_modality(name, entry, path) for name, entry in data["modalities"].items()),
+            modalities=_in_order([_read_modality(name, entry, path) for name, entry in data["modalities"].items()]),
             notes=data.get("notes", ""),
             description=data.get("description", ""),
             transforms=_read_transforms(data.get("transforms", {}), path),
         )
     except ConfigError as error:
         raise DataError(str(error), file=path, remedy="see docs/data-format.md") from error
+
+
+def _in_order(modalities: list[ModalityHeader]) -> tuple[ModalityHeader, ...]:
+    """Put video, audio and text first, so that orders and tasks of all data are spelled alike; then as in the file."""
+    standard = [modality.name for modality in STANDARD]
+
+    def place(entry: ModalityHeader) -> int:
+        name = entry.modality.name
+        return standard.index(name) if name in standard else len(standard)
+
+    return tuple(sorted(modalities, key=place))
 
 
 def _read_modality(name: str, entry: Any, path: Path) -> ModalityHeader:

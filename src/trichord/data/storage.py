@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -161,6 +162,27 @@ def check_modality(
     _check_items(items, num_instances, num_items, files)
     first = np.searchsorted(items, np.arange(num_items + 1)).astype(np.int64)
     return StoredModality(header, values, offsets, items, InstanceIndex(first[:-1], np.diff(first)))
+
+
+def check_finite(stored: StoredModality, ids: Any, file: Path) -> None:
+    """Raise `DataError` naming file, row and item of the first vector that is not finite; everything is read.
+
+    Args:
+        stored: the arrays.
+        ids: id of every item, a column or a list.
+        file: where the values lie, for the message.
+    """
+    for start, chunk in stored.chunks():
+        wrong = np.flatnonzero(~np.isfinite(chunk).all(axis=1))
+        if len(wrong):
+            row = start + int(wrong[0])
+            raise DataError(
+                f"features are finite in float32; the vector of item "
+                f"{str(ids[stored.item_of(stored.step_instance(row))])!r} is not",
+                file=file,
+                row=row,
+                remedy="repair the vector, or leave the instance out: the item then lacks the modality",
+            )
 
 
 def _check_offsets(offsets: np.ndarray, num_steps: int, file: Path) -> None:

@@ -75,7 +75,14 @@ def _strings(column: Any, name: str, required: bool, file: str | Path) -> Any:
     if required and column.null_count:
         row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
         raise DataError(f"the column {name!r} is empty", file=file, row=row, remedy=f"give every item its {name}")
-    return column.cast(pa.large_string())
+    column = column.cast(pa.large_string())
+    if required:
+        blank = np.flatnonzero(pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy(zero_copy_only=False))
+        if len(blank):
+            raise DataError(
+                f"the column {name!r} holds an empty string", file=file, row=int(blank[0]), remedy=f"name every {name}"
+            )
+    return column
 
 
 def _seconds(column: Any, name: str, file: str | Path) -> Any:

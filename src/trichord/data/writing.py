@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from trichord.data.dataset import HEADER_FILE, TABLE_FILE, Dataset, check_caption_counts
 from trichord.data.specification import Header, ModalityHeader, write_header
-from trichord.data.storage import StoredModality, check_modality, modality_files
+from trichord.data.storage import StoredModality, check_finite, check_modality, modality_files
 from trichord.data.table import check_table
 from trichord.errors import ConfigError, DataError
 from trichord.modality import STANDARD, Modality
@@ -99,13 +99,16 @@ def _check_place(path: Path, overwrite: bool) -> None:
     if not (path / HEADER_FILE).is_file():
         raise ConfigError(f"{path} exists and is not a data set; it is never replaced. Choose another folder")
     if not overwrite:
-        raise ConfigError(f"{path} already holds a data set; choose another folder, or ask for it to be overwritten")
+        raise ConfigError(f"{path} already holds a data set; choose another folder, or overwrite it (--overwrite)")
 
 
 def _header(name: str, arrays: ModalityArrays) -> ModalityHeader:
     standard = {modality.name: modality for modality in STANDARD}
     if arrays.letter is None and name not in standard:
-        raise ConfigError(f"the modality {name!r} is not standard, so its letter must be given, for instance 'D'")
+        raise ConfigError(
+            f"the modality {name!r} is not standard, so its letter must be given, for instance --letter "
+            f"{name}=D; the standard ones are video, audio and text, in lower case"
+        )
     modality = standard[name] if arrays.letter is None else Modality(name, arrays.letter)
     if arrays.values.ndim != 2:
         raise ConfigError(f"the features of {name!r} have two axes, got shape {arrays.values.shape}")
@@ -115,17 +118,7 @@ def _header(name: str, arrays: ModalityArrays) -> ModalityHeader:
 def _check_arrays(path: Path, header: ModalityHeader, arrays: ModalityArrays, table: Any) -> StoredModality:
     files = modality_files(path, header.modality.name)
     stored = check_modality(header, arrays.values, arrays.offsets, arrays.items, len(table), files)
-    for start, chunk in stored.chunks():
-        wrong = np.flatnonzero(~np.isfinite(chunk).all(axis=1))
-        if len(wrong):
-            row = start + int(wrong[0])
-            item = table.column("id")[stored.item_of(stored.step_instance(row))].as_py()
-            raise DataError(
-                f"features are finite in float32; the vector of item {item!r} is not",
-                file=files.values,
-                row=row,
-                remedy="repair the vector, or leave the instance out: the item then lacks the modality",
-            )
+    check_finite(stored, table.column("id"), files.values)
     return stored
 
 

@@ -7,15 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from trichord.errors import ProtocolError
+from trichord.evaluation.estimates import estimate_metrics
 from trichord.evaluation.protocol import require_same
 from trichord.evaluation.result import RetrievalResult
-from trichord.metrics.bootstrap import (
-    Comparison,
-    Estimate,
-    bootstrap_means,
-    bootstrap_median,
-    paired_comparison,
-)
+from trichord.metrics.bootstrap import Comparison, Estimate, paired_comparison
 from trichord.metrics.retrieval import METRICS
 
 
@@ -51,10 +46,8 @@ def average_seeds(
     groups = results[0].query_items
     names = [name for name in METRICS if name != "MedR"]
     stacked = np.stack([[result.per_query(name) for result in results] for name in names])
-    named = dict(zip(names, bootstrap_means(stacked, groups, num_resamples=num_resamples, seed=seed), strict=True))
     ranks = np.stack([result.scores.rank for result in results])
-    named["MedR"] = bootstrap_median(ranks, groups, num_resamples=num_resamples, seed=seed)
-    return {name: named[name] for name in METRICS}
+    return estimate_metrics(dict(zip(names, stacked, strict=True)), ranks, groups, num_resamples, seed)
 
 
 def _check_alike(results: Sequence[RetrievalResult]) -> None:

@@ -22,7 +22,7 @@ def collapse_flags(query: Side, gallery: Side, task: str) -> list[str]:
     return [f"collapsed: {role} side {letters}: {verdict}" for role, letters, verdict in named if verdict is not None]
 
 
-def chance_flags(metrics: Mapping[str, Estimate], chance: Mapping[str, float]) -> list[str]:
+def chance_flags(metrics: Mapping[str, Estimate], chance: Mapping[str, float], num_queries: int) -> list[str]:
     """Return a sentence when the interval of recall does not lie above what chance scores.
 
     Recall is taken at the greatest depth at which chance stays below 50 %, so that small galleries are judged too.
@@ -34,9 +34,9 @@ def chance_flags(metrics: Mapping[str, Estimate], chance: Mapping[str, float]) -
             continue
         if found.low > by_chance:
             return []
-        level = "below" if found.high < by_chance else "at"
+        level = "below chance level" if found.high < by_chance else "at chance level"
         return [
-            f"{level} chance level: {name} {found.value:.1f} [{found.low:.1f}, {found.high:.1f}] against "
-            f"{by_chance:.1f} by chance"
+            f"{level}, as far as {num_queries} queries tell: {name} {found.value:.1f} "
+            f"[{found.low:.1f}, {found.high:.1f}] against {by_chance:.1f} by chance"
         ]
     return []

@@ -12,14 +12,15 @@ from torch import nn
 from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, ProtocolError
 from trichord.evaluation.embed import EmbeddingTable, Progress, embed_split
+from trichord.evaluation.estimates import estimate_metrics
 from trichord.evaluation.guards import chance_flags, collapse_flags
 from trichord.evaluation.protocol import Protocol
-from trichord.evaluation.result import MEAN_METRICS, RetrievalResult
+from trichord.evaluation.result import RetrievalResult
 from trichord.evaluation.settings import EvaluationConfig, EvaluationSet, evaluation_set
 from trichord.evaluation.sides import Side, build_side
-from trichord.metrics.bootstrap import Estimate, bootstrap_means, bootstrap_median
+from trichord.metrics.bootstrap import Estimate
 from trichord.metrics.ranks import RankCounts, count_ranks
-from trichord.metrics.retrieval import METRICS, QueryScores, chance_counts, score_queries, summarise, with_misses
+from trichord.metrics.retrieval import QueryScores, chance_counts, score_queries, summarise, with_misses
 from trichord.modality import Task, spell_task
 from trichord.shapes import Int
 
@@ -98,7 +99,7 @@ def evaluate_task(
         raise ProtocolError(f"{evaluated.dataset}, split {evaluated.split!r}, task {spelled}: {error}") from error
     metrics = _estimate(ranked, config)
     chance = summarise(ranked.chance).named()
-    flags = collapse_flags(ranked.query, ranked.gallery, spelled) + chance_flags(metrics, chance)
+    flags = collapse_flags(ranked.query, ranked.gallery, spelled) + chance_flags(metrics, chance, len(ranked.positions))
     return RetrievalResult(
         protocol=_protocol(spelled, evaluated, ranked, config),
         metrics=metrics,
@@ -156,16 +157,11 @@ def _count(query: Side, gallery: Side, scored: np.ndarray, chunk: int) -> RankCo
 
 
 def _estimate(ranked: RankedTask, config: EvaluationConfig) -> dict[str, Estimate]:
-    """Return every metric with its interval; the resamples are the same for all."""
+    """Return every metric with its interval."""
     scores = ranked.scores
-    rows = {f"R@{k}": 100.0 * values for k, values in scores.recall.items()}
-    rows |= {"MeanR": scores.rank, "MRR": scores.reciprocal_rank}
-    stacked = np.stack([rows[name] for name in MEAN_METRICS])[:, None, :]
-    options = {"num_resamples": config.num_resamples, "seed": config.seed}
-    means = bootstrap_means(stacked, ranked.positions, **options)
-    named = dict(zip(MEAN_METRICS, means, strict=True))
-    named["MedR"] = bootstrap_median(scores.rank[None], ranked.positions, **options)
-    return {name: named[name] for name in METRICS}
+    values = {f"R@{k}": 100.0 * recalls[None] for k, recalls in scores.recall.items()}
+    values |= {"MeanR": scores.rank[None], "MRR": scores.reciprocal_rank[None]}
+    return estimate_metrics(values, scores.rank[None], ranked.positions, config.num_resamples, config.seed)
 
 
 def _protocol(spelled: str, evaluated: EvaluationSet, ranked: RankedTask, config: EvaluationConfig) -> Protocol:

@@ -73,6 +73,18 @@ def bootstrap_means(
     return _intervals(centre, _average_seeds(np.concatenate(replicates), seed))
 
 
+def never_certain(estimate: Estimate, num_items: int, top: float = 1.0) -> Estimate:
+    """Return a share's estimate, with an exact interval where resampling has none: all items scored 0, or all `top`.
+
+    Resampled, such values never vary. With n independent items the exact (Clopper-Pearson) interval reaches from 0 to
+    1 - (alpha/2)^(1/n), and from (alpha/2)^(1/n) to 1, in units of `top`.
+    """
+    reach = top * ((1.0 - CONFIDENCE) / 2.0) ** (1.0 / num_items)
+    if estimate.high <= 0.0:
+        return Estimate(estimate.value, 0.0, top - reach)
+    return Estimate(estimate.value, reach, top) if estimate.low >= top else estimate
+
+
 def bootstrap_median(
     values: Float[np.ndarray, "seeds queries"],
     groups: Int[np.ndarray, " queries"],

@@ -69,6 +69,7 @@ def build_table(
         },
         flags=collect_flags(entries, chosen),
         notes=write_notes(entries, chosen, paired, effort),
+        folders={entry.label: tuple(map(str, entry.folders)) for entry in entries},
     )
 
 

@@ -58,6 +58,8 @@ class Entry:
 def load_entries(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
     """Read run folders and baseline folders; runs that differ in nothing but their seed become one entry.
 
+    A folder of runs, or of a study, stands for the runs and baselines in it (not for those of its selection).
+
     Trained entries come first, in the order in which they are named, and baselines after them. Entries of the same
     order but unlike settings are numbered: "VT_A #1", "VT_A #2".
 
@@ -65,6 +67,7 @@ def load_entries(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
         RunError: a folder is neither a run nor a baseline, a run is not finished, one holds no results, or two runs
             are the same in everything, seed included.
     """
+    folders = [run for folder in folders for run in _runs_inside(Path(folder))]
     if not folders:
         raise RunError("there is nothing to compare; name at least one run folder")
     baselines = [Path(folder) for folder in folders if is_baseline(folder)]
@@ -75,6 +78,16 @@ def load_entries(folders: Sequence[str | Path]) -> tuple[Entry, ...]:
             groups.setdefault(_identity(entry), []).append(entry)
     trained = [_join_seeds(group) for group in groups.values()]
     return _number_alike([*trained, *(load_baseline(folder) for folder in baselines)])
+
+
+def _runs_inside(folder: Path) -> list[Path]:
+    """Return the folder itself if it holds a run or a baseline, or is unknown; or else those in it, in order."""
+    marks = ("config.json", "baseline.json")
+    if any((folder / mark).exists() for mark in marks):
+        return [folder]
+    found = {path.parent for mark in marks for path in folder.glob(f"**/{mark}")}
+    chosen = sorted(path for path in found if "selection" not in path.relative_to(folder).parts)
+    return chosen or [folder]
 
 
 def is_baseline(folder: str | Path) -> bool:
@@ -116,7 +129,7 @@ def load_baseline(folder: str | Path) -> Entry:
     if not isinstance(data, dict) or data.get("baseline_format") != BASELINE_FORMAT:
         found = data.get("baseline_format") if isinstance(data, dict) else None
         raise RunError(f"{folder} has baseline format {found!r}, not {BASELINE_FORMAT}; make the baseline again")
-    results = _load_results(folder, data["split"], data["tasks"])
+    results = _load_results(folder, data["split"], data["tasks"]) if data["tasks"] else {}
     return Entry(data["name"], "baseline", (results,), (0,), (folder,), data["settings"])
 
 

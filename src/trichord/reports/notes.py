@@ -72,4 +72,10 @@ def _about_absent(entries: Sequence[Entry], tasks: Sequence[str]) -> Iterator[No
     for entry in entries:
         absent = [task for task in tasks if not entry.of_task(task)]
         if absent:
-            yield Note(f"{entry.label} was not measured on {listed(absent)}.")
+            yield Note(f"{entry.label} was not measured on {listed(absent)}.", " ".join(_reasons(entry)))
+
+
+def _reasons(entry: Entry) -> list[str]:
+    """Return why a baseline left pairs out."""
+    details = [value for value in entry.settings.values() if isinstance(value, dict)]
+    return [str(detail["left_out"]) for detail in details if "left_out" in detail]

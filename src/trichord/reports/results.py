@@ -9,7 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from trichord.evaluation.protocol import Protocol
 from trichord.evaluation.result import RetrievalResult
+from trichord.evaluation.settings import CAPTIONS
 from trichord.metrics.retrieval import METRICS
 from trichord.reports.console import make_console
 from trichord.reports.numbers import show
@@ -48,7 +50,13 @@ def _measured(results: Mapping[str, RetrievalResult]) -> list[str]:
         protocol = result.protocol
         line = (
             f"{result.num_queries} queries against {protocol.num_items} items of {protocol.dataset}, split "
-            f"{protocol.split}; missing counted as misses: {result.num_missing}"
+            f"{protocol.split}{_captions(protocol)}; missing counted as misses: {result.num_missing}"
         )
         tasks.setdefault(line, []).append(task)
     return [f"{', '.join(names)}: {line}" for line, names in tasks.items()]
+
+
+def _captions(protocol: Protocol) -> str:
+    """Say which captions took part, on whichever side has several."""
+    several = {c for c in (protocol.query_captions, protocol.gallery_captions) if c in CAPTIONS}
+    return "".join(f", {choice} captions" if choice == "all" else ", first caption" for choice in sorted(several))

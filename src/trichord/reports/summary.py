@@ -11,7 +11,8 @@ from trichord.reports.numbers import listed, show, show_difference
 from trichord.reports.outcomes import Winners, contenders, find_pair, winners
 from trichord.reports.table import Row, Table
 
-PREFERRED = "R@10"
+PREFERRED, SMOOTH = "R@10", "MRR"
+LARGEST_CHANCE = 50.0
 BRIEF = {
     "rising": "still rising",
     "flat": "converged",
@@ -43,8 +44,14 @@ class Summary:
 
 
 def primary_metric(table: Table) -> str:
-    """The metric that figures and sentences are about: R@10 where the table has it, its first metric otherwise."""
-    return PREFERRED if PREFERRED in table.metrics else table.metrics[0]
+    """The metric that figures and sentences are about.
+
+    R@10; MRR where the galleries are so small that chance alone reaches half of R@10; the first metric of a table that
+    has neither.
+    """
+    telling = all(row.chance < LARGEST_CHANCE for row in table.rows if row.metric == PREFERRED)
+    wanted = [PREFERRED, SMOOTH] if telling else [SMOOTH, PREFERRED]
+    return next((metric for metric in wanted if metric in table.metrics), table.metrics[0])
 
 
 def summarise_table(table: Table) -> Summary:

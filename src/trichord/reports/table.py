@@ -6,7 +6,7 @@ gallery and the seeds. Pairs of entries are compared on the same queries. Recall
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trichord.errors import ConfigError, nearest
@@ -134,6 +134,7 @@ class Table:
         verdicts: label -> verdicts of its stages and seeds.
         flags: warnings of the results, in words.
         notes: what a reader must know to read the table.
+        folders: label -> where its runs lie.
     """
 
     labels: tuple[str, ...]
@@ -152,6 +153,7 @@ class Table:
     verdicts: dict[str, tuple[StageVerdict, ...]]
     flags: tuple[str, ...]
     notes: tuple[Note, ...]
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def row(self, label: str, task: str, metric: str) -> Row | None:
         """Return one number, or None where the entry was not measured on the task."""
@@ -195,6 +197,7 @@ class Table:
             "verdicts": {label: [vars(verdict) for verdict in these] for label, these in self.verdicts.items()},
             "flags": list(self.flags),
             "notes": [str(note) for note in self.notes],
+            "folders": {label: list(folders) for label, folders in self.folders.items()},
         }
 
 

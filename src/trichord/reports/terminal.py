@@ -79,6 +79,8 @@ def _sections(table: Table) -> Iterator[RenderableType]:
     yield from _section("In words", [summary.headline, *summary.baselines])
     yield from _section("Warnings", list(table.flags), style="bold red")
     yield from _section("Convergence", list(verdict_lines(table, brief=True)) or list(summary.convergence))
+    alike = [label for label in table.labels if "#" in label]
+    yield from _section("Entries", [f"{label}: {', '.join(table.folders.get(label, ()))}" for label in alike])
     asked = [setting_line(difference) for difference in table.settings if not difference.by_nature]
     yield from _section("Settings that differ", asked or ["none but those that make the orders what they are"])
     yield from _section("Changed from the recipe", list(change_lines(table)))

@@ -76,6 +76,11 @@ class Model:
             DataError: input that is not features of the right width, or not finite. Text and paths are never guessed
                 to be anything: this model reads features.
         """
+        if not isinstance(inputs, Mapping):
+            raise DataError(
+                f"inputs are a dictionary from modality to features, got {type(inputs).__name__}",
+                remedy=f"Say which modality it is, for instance encode({{{self.modalities[0]!r}: features}})",
+            )
         return {
             name: self._encode_one(name, values, batch_size, show_progress_bar, normalize_embeddings, convert_to_tensor)
             for name, values in inputs.items()

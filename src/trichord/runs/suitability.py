@@ -13,8 +13,9 @@ from trichord.runs.experiment import ExperimentConfig
 def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
     """Raise `DataError` when the data cannot serve the experiment.
 
-    They must hold its modalities, in the widths its encoders expect, and its splits; every stage needs an item to learn
-    from that holds two of its modalities, and every task an item in the split it is measured on that has both sides.
+    They must hold its modalities, finite and in the widths its encoders expect, and its splits; every stage needs an
+    item to learn from that holds two of its modalities, and every task an item in the split it is measured on that has
+    both sides.
     """
     _check_modalities(config, dataset)
     _check_splits(config, dataset)
@@ -30,6 +31,8 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
         if config.selection.split is not None:
             _check_tasks(dataset, config.selection.split, config.stage_tasks(stage), config, "selection")
     _check_tasks(dataset, config.evaluation.split, config.tasks, config, "evaluation")
+    for name in config.model.encoders:
+        dataset.check_finite(name)
 
 
 def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:

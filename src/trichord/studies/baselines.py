@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from trichord.data import Dataset
-from trichord.errors import RunError
+from trichord.errors import DataError, ProtocolError, RunError
 from trichord.evaluation import EvaluationConfig, RetrievalResult, evaluate_tasks, evaluation_set
 from trichord.evaluation.cca_baseline import CcaGrid, CcaSplits, tuned_cca
 from trichord.modality import Pair, Task, spell_pair, spell_task
@@ -33,6 +33,9 @@ def linear_baseline(
     progress: bool = True,
 ) -> Path:
     """Fit, choose on `select`, fit again on both, measure on `test`, and save; a baseline that is there is kept.
+
+    A pair that has no such analysis, for instance because one of its sides does not vary, is left out; the reason is
+    kept in the settings and stands in the notes of every table.
 
     Args:
         dataset: the data.
@@ -75,9 +78,14 @@ def linear_baseline(
         pairs.setdefault(frozenset((task.query, task.gallery)), []).append(task)
     for members in tqdm(list(pairs.values()), desc=NAME, disable=None if progress else True):
         pair = Pair(members[0].query, members[0].gallery)
-        tuned = tuned_cca(dataset, pair, splits, grid, scoring)
+        spelled = spell_pair(pair, dataset.modalities)
+        try:
+            tuned = tuned_cca(dataset, pair, splits, grid, scoring)
+        except (DataError, ProtocolError) as error:
+            settings[spelled] = {"left_out": f"{spelled}: {error}"}
+            continue
         results |= evaluate_tasks(tuned.tables, members, evaluated, scoring)
-        settings[spell_pair(pair, dataset.modalities)] = {
+        settings[spelled] = {
             **tuned.setting.to_dict(),
             "mrr_on_selection": round(tuned.selection_mrr, 5),
             "points": tuned.num_tried,

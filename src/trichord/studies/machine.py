@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 import time
 import traceback
@@ -20,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from trichord.data import Dataset
-from trichord.errors import RunError, TrichordError
+from trichord.errors import ConfigError, RunError, TrichordError
 from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, run_experiment
 
 LARGE_MODEL = 20_000_000
@@ -89,6 +90,8 @@ def run_planned(
         KeyboardInterrupt: the user stopped the study; running runs wrote a checkpoint first.
     """
     options = options or RunOptions()
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers counts runs at once and is at least 1, got {workers}")
     check_folders(planned, dataset)
     waiting = [plan for plan in planned if not RunDirectory(plan.folder).finished]
     # By the plan, not by what is left of it: a worker's share of the cores, and so its bits, must not depend on that.
@@ -156,6 +159,9 @@ def _in_processes(
         for future in as_completed([pool.submit(_work, plan, str(dataset), quiet) for plan in waiting]):
             outcomes.append(future.result())
             bar.update()
+    except KeyboardInterrupt:
+        print("\nstopping: runs in progress write a checkpoint first", file=sys.stderr)
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return outcomes
@@ -172,5 +178,15 @@ def _start_worker(threads: int, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+class _Worker:
+    """State of a worker process: once interrupted, it takes up no further run that is already in its queue."""
+
+    interrupted = False
+
+
 def _work(plan: PlannedRun, dataset: str, options: RunOptions) -> Outcome:
-    return carry_out(plan, Dataset.open(dataset), options)
+    if _Worker.interrupted:
+        return Outcome(plan.folder, "interrupted")
+    outcome = carry_out(plan, Dataset.open(dataset), options)
+    _Worker.interrupted = outcome.state == "interrupted"
+    return outcome

@@ -6,6 +6,7 @@ ACCELERATE_USE_CPU=true). accelerate averages gradients over processes, which is
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -55,7 +56,10 @@ class Engine:
 
     def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, Any]:
         """Return the module (wrapped where there are several processes) and the optimizer, ready to train."""
-        prepared_module, prepared_optimizer = self._accelerator.prepare(module, optimizer)
+        with warnings.catch_warnings():
+            # Its successor still synchronises buffers at the start, which ours do not need.
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
+            prepared_module, prepared_optimizer = self._accelerator.prepare(module, optimizer)
         return prepared_module, prepared_optimizer
 
     def backward(self, loss: torch.Tensor) -> None:
