@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import io
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
+from difflib import get_close_matches
 from inspect import cleandoc
 from typing import Any, TypeVar
 
 import tyro
 from tyro.conf import Positional
 
-from trichord.config import Config
+from trichord.config import Config, leaves
 
 __all__ = ["Positional", "parse_command", "parse_with_configuration", "peek"]
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 
 def parse_command(command: type[C], arguments: Sequence[str], program: str) -> C:
     """Parse a command's options; an unknown or ill-typed one ends the program with the nearest valid name."""
-    return tyro.cli(command, args=list(arguments), prog=program, description=_summary(command))
 
+    def parse() -> C:
+        return tyro.cli(command, args=list(arguments), prog=program, description=_summary(command))
 
-def _summary(command: type) -> str:
-    """Return the docstring up to its arguments, which the help lists anyway."""
-    return cleandoc(command.__doc__ or "").partition("\nArgs:")[0].strip()
+    return _explaining(parse, arguments, list(_option_names(command)), program)
 
 
 def parse_with_configuration(
@@ -38,7 +43,12 @@ def parse_with_configuration(
     field = ("set", type(configuration), dataclasses.field(default=configuration, kw_only=True))
     both = dataclasses.make_dataclass(command.__name__, [field], bases=(command,), frozen=True, kw_only=True)
     both.__doc__ = command.__doc__
-    parsed: Any = tyro.cli(both, args=list(arguments), prog=program, description=_summary(command))
+
+    def parse() -> Any:
+        return tyro.cli(both, args=list(arguments), prog=program, description=_summary(command))
+
+    settings = [f"set.{path}" for path, _ in leaves(configuration.to_dict()) if not path.endswith("config")]
+    parsed = _explaining(parse, arguments, [*_option_names(command), *settings], program)
     plain = command(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(command)})  # type: ignore[arg-type]
     return plain, parsed.set
 
@@ -48,7 +58,69 @@ def peek(command: type[C], arguments: Sequence[str], program: str) -> C:
 
     Where that is impossible because help was asked for or a required option is missing, the program ends as usual.
     """
-    known, _ = tyro.cli(
-        command, args=list(arguments), prog=program, description=_summary(command), return_unknown_args=True
-    )
-    return known
+
+    def parse() -> C:
+        known, _ = tyro.cli(
+            command, args=list(arguments), prog=program, description=_summary(command), return_unknown_args=True
+        )
+        return known
+
+    settings = [f"set.{_name(argument)[4:]}" for argument in arguments if _name(argument).startswith("set.")]
+    return _explaining(parse, arguments, [*_option_names(command), *settings], program)
+
+
+def _summary(command: type) -> str:
+    """Return the docstring up to its arguments, which the help lists anyway."""
+    return cleandoc(command.__doc__ or "").partition("\nArgs:")[0].strip()
+
+
+def _option_names(command: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the options that a dataclass's fields make."""
+    for field in dataclasses.fields(command):
+        if dataclasses.is_dataclass(field.default):
+            yield from _option_names(field.default, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}"
+
+
+def _name(argument: str) -> str:
+    """Return the name in "--some.option-name=value", spelled with underscores; "" for what is no option."""
+    return argument.removeprefix("--").partition("=")[0].replace("-", "_") if argument.startswith("--") else ""
+
+
+def _positive(name: str) -> str:
+    """Return the name of the option that "options.no_progress" switches off."""
+    parents, dot, last = name.rpartition(".")
+    return f"{parents}{dot}{last.removeprefix('no_')}"
+
+
+def _explaining(parse: Callable[[], T], arguments: Sequence[str], known: Sequence[str], program: str) -> T:
+    """Parse; where that fails, say why in one line, with the nearest name where an option does not exist."""
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed):
+            return parse()
+    except SystemExit as stop:
+        given = [name for name in map(_name, arguments) if name not in ("", "help")]
+        unknown = [name for name in given if name not in known and _positive(name) not in known]
+        if stop.code in (0, None):
+            raise
+        found = _unknown(unknown[0], known) if unknown else _in_one_line(printed.getvalue())
+        print(f"error: {found} See {program} --help", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"there is no option {_spelled(name)}{f'; did you mean {_spelled(close[0])}?' if close else '.'}"
+
+
+def _in_one_line(box: str) -> str:
+    """Return what a box of tyro's says above its first rule."""
+    inside = [line.strip("│ ").strip() for line in box.splitlines() if line.startswith("│")]
+    said = list(itertools.takewhile(lambda line: not line.startswith("──"), inside))
+    return f"{' '.join(said or box.split()).rstrip('.')}."
+
+
+def _spelled(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
