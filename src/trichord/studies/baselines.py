@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -62,22 +62,12 @@ def linear_baseline(
         "dataset": {"name": dataset.spec.name, "fingerprint": dataset.fingerprint()},
     }
     if is_baseline(folder):
-        there = load_baseline(folder).settings
-        unlike = [name for name, value in settings.items() if json.loads(json.dumps(value)) != there.get(name)]
-        if unlike:
-            raise RunError(
-                f"{folder} holds a baseline made with another {' and '.join(unlike)}; choose another folder, or delete "
-                "this one to make the baseline anew"
-            )
+        _refuse_another(folder, settings)
         return folder
     splits = CcaSplits(dataset.split(*fit), dataset.split(select), dataset.split(test))
     evaluated = evaluation_set(dataset, test)
     results: dict[str, RetrievalResult] = {}
-    pairs: dict[frozenset[tuple[str, ...]], list[Task]] = {}
-    for task in tasks:
-        pairs.setdefault(frozenset((task.query, task.gallery)), []).append(task)
-    for members in tqdm(list(pairs.values()), desc=NAME, disable=None if progress else True):
-        pair = Pair(members[0].query, members[0].gallery)
+    for pair, members in tqdm(_by_pair(tasks), desc=NAME, disable=None if progress else True):
         spelled = spell_pair(pair, dataset.modalities)
         try:
             tuned = tuned_cca(dataset, pair, splits, grid, scoring)
@@ -95,3 +85,22 @@ def linear_baseline(
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
     return folder
+
+
+def _refuse_another(folder: Path, settings: Mapping[str, object]) -> None:
+    """Raise `RunError` unless the baseline in the folder was made with these settings."""
+    there = load_baseline(folder).settings
+    unlike = [name for name, value in settings.items() if json.loads(json.dumps(value)) != there.get(name)]
+    if unlike:
+        raise RunError(
+            f"{folder} holds a baseline made with another {' and '.join(unlike)}; choose another folder, or delete "
+            "this one to make the baseline anew"
+        )
+
+
+def _by_pair(tasks: Sequence[Task]) -> list[tuple[Pair, list[Task]]]:
+    """Return every pair of sides with its tasks: both directions share one fit."""
+    pairs: dict[frozenset[tuple[str, ...]], list[Task]] = {}
+    for task in tasks:
+        pairs.setdefault(frozenset((task.query, task.gallery)), []).append(task)
+    return [(Pair(members[0].query, members[0].gallery), members) for members in pairs.values()]
