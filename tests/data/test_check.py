@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dataset_maker import IDS, SPLITS, make, write_items
 
+from trichord.data.inspection import NonFinite
 from trichord.data.check import check_dataset
 
 
@@ -53,7 +54,7 @@ def test_planted_faults_are_found(folder):
     assert report.shared_sources == {"x": ("train", "val")}
     assert report.modalities[0].shared == (("a", "d"),)
     assert report.modalities[0].zero_rows == 1
-    assert report.modalities[2].first_non_finite == (2, "b")
+    assert report.modalities[2].first_non_finite == NonFinite("text.npy", 2, "item 'b'")
     assert report.modalities[2].non_finite_rows == 2
     assert report.captions.duplicated == 2
     assert report.captions.shared == 1

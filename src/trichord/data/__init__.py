@@ -4,6 +4,7 @@ from trichord.data.batching import collate
 from trichord.data.dataset import Dataset, FeatureArrays, InstanceIndex
 from trichord.data.sampling import draw_instances, epoch_batches, shard
 from trichord.data.specification import DatasetSpec, ModalitySpec
+from trichord.data.words_storage import WordTable
 from trichord.data.writing import ModalityArrays, write_dataset
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "InstanceIndex",
     "ModalityArrays",
     "ModalitySpec",
+    "WordTable",
     "collate",
     "draw_instances",
     "epoch_batches",

@@ -89,10 +89,10 @@ def check_dataset(path: str | Path) -> CheckReport:
 def _modality_problems(dataset: Dataset, counts: tuple[ModalityCount, ...]) -> Iterator[Problem]:
     for count in counts:
         if count.first_non_finite is not None:
-            row, item = count.first_non_finite
+            bad = count.first_non_finite
             yield Problem(
                 "error",
-                f"{dataset.path / count.name}.npy, row {row}: NaN or infinity (item {item!r}); {count.non_finite_rows} "
+                f"{dataset.path / bad.file}, row {bad.row}: NaN or infinity ({bad.owner}); {count.non_finite_rows} "
                 "rows are so. Repair them, or leave the instances out",
             )
         if count.zero_rows:
@@ -141,7 +141,7 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield f"items     {report.items} ({splits})"
     for count in report.modalities:
         missing = ", ".join(f"{split} {number}" for split, number in count.missing.items() if number) or "none"
-        steps = f", {count.steps} steps" if count.kind == "sequence" else ""
+        steps = "" if count.kind == "pooled" else f", {count.steps} {'words' if count.kind == 'words' else 'steps'}"
         several = f", up to {count.most_per_item} per item" if count.most_per_item > 1 else ""
         yield (
             f"{count.letter} {count.name:<8}{count.kind} {count.dim} {count.dtype}, {count.instances} instances{steps}"

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from trichord.data.specification import DatasetSpec, Header, ModalitySpec, read_header
+from trichord.data.specification import DatasetSpec, Header, ModalityHeader, ModalitySpec, read_header
 from trichord.data.storage import (
     FeatureArrays,
     InstanceIndex,
     StoredModality,
     check_finite,
     modality_files,
-    open_modality,
+    open_arrays,
 )
-from trichord.data.table import FIXED_COLUMNS, caption_counts, read_table
+from trichord.data.streams import Segments, number_segments, open_streams
+from trichord.data.table import FIXED_COLUMNS, caption_counts, read_sources, read_table
+from trichord.data.words_storage import StoredWords, WordTable, open_words
 from trichord.errors import ConfigError, DataError, nearest
 from trichord.files import hash_array, hash_bytes, hash_json
 from trichord.modality import Modality
@@ -27,7 +29,7 @@ from trichord.shapes import Bool, Int
 
 __all__ = ["Dataset", "FeatureArrays", "InstanceIndex"]
 
-HEADER_FILE, TABLE_FILE, TEXT_NAME = "dataset.json", "items.parquet", "text"
+HEADER_FILE, TABLE_FILE, SOURCES_FILE, TEXT_NAME = "dataset.json", "items.parquet", "sources.parquet", "text"
 
 
 class Dataset:
@@ -48,10 +50,7 @@ class Dataset:
         names: dict[str, int] = {}
         for name in self._splits:
             names[name] = names.get(name, 0) + 1
-        modalities = tuple(
-            ModalitySpec(entry.modality, entry.kind, entry.dim, stored[entry.modality.name].index.total)
-            for entry in header.modalities
-        )
+        modalities = tuple(_specify(entry, stored[entry.modality.name]) for entry in header.modalities)
         self.spec = DatasetSpec(header.name, modalities, len(self.ids), names)
 
     @classmethod
@@ -68,7 +67,8 @@ class Dataset:
         table = read_table(path / TABLE_FILE)
         if not len(table):
             raise DataError("the table holds no items", file=path / TABLE_FILE, remedy="write at least one item")
-        stored = {entry.modality.name: open_modality(path, entry, len(table)) for entry in header.modalities}
+        segments = open_segments(path, header, table)
+        stored = {entry.modality.name: _open_modality(path, entry, len(table), segments) for entry in header.modalities}
         check_caption_counts(table, stored, path)
         return cls(path, header, table, stored)
 
@@ -118,12 +118,17 @@ class Dataset:
         return self.stored(modality).index.count > 0
 
     def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
-        """Read the features of instances, in the order asked for, as float32."""
+        """Read the features of instances, in the order asked for; see `FeatureArrays`."""
         return self.stored(modality).read(instances)
 
+    def words(self, modality: str) -> WordTable | None:
+        """Return the words of a modality of kind "words" and their vectors; None for other kinds."""
+        stored = self.stored(modality)
+        return stored.table if isinstance(stored, StoredWords) else None
+
     def check_finite(self, modality: str) -> None:
-        """Raise `DataError` naming file, row and item of a modality's first vector that is not finite."""
-        check_finite(self.stored(modality), self.ids, modality_files(self.path, modality).values)
+        """Raise `DataError` naming file, row and owner of a modality's first vector that is not finite."""
+        check_finite(self.stored(modality), self.ids)
 
     @cached_property
     def _caption_lists(self) -> list[list[str]]:
@@ -171,9 +176,8 @@ class Dataset:
         arrays: dict[str, list[str]] = {}
         for name, stored in self._stored.items():
             described = f"{stored.header.modality.letter} {stored.header.kind} {stored.header.dim}"
-            owners = np.repeat(np.arange(len(self)), stored.index.count)
-            parts = [stored.values, owners, *([] if stored.offsets is None else [stored.offsets])]
-            arrays[name] = [described, *(hash_array(part) for part in parts)]
+            cut = [str(stored.header.streams), str(stored.header.max_steps)] if stored.header.streams else []
+            arrays[name] = [described, *cut, *(hash_array(part) for part in stored.content())]
         return hash_json({"columns": columns, "modalities": arrays})
 
 
@@ -186,10 +190,37 @@ def check_caption_counts(table: Any, stored: Mapping[str, StoredModality], path:
     wrong = np.flatnonzero((instances != counts) & (instances > 0) & (counts > 0))
     if len(wrong):
         row = int(wrong[0])
-        name, explicit = table.column("id")[row].as_py(), stored[TEXT_NAME].items is not None
+        name, explicit = table.column("id")[row].as_py(), modality_files(path, TEXT_NAME).items.exists()
         raise DataError(
             f"the item {name!r} has {counts[row]} captions and {instances[row]} text instances",
             file=modality_files(path, TEXT_NAME).items if explicit else path / TABLE_FILE,
             row=row,
             remedy="the k-th text instance of an item is its k-th caption: write as many of one as of the other",
         )
+
+
+def open_segments(path: Path, header: Header, table: Any) -> Segments | None:
+    """Return which part of which source every item is; None where no modality is cut from streams."""
+    if not any(entry.streams for entry in header.modalities):
+        return None
+    for name in ("source", "start", "end"):
+        if name not in table.column_names:
+            raise DataError(
+                f"the column {name!r} is missing; a modality is cut from streams",
+                file=path / TABLE_FILE,
+                remedy="write source, start and end of every item",
+            )
+    columns = (table.column(name).to_pylist() for name in ("source", "start", "end"))
+    return number_segments(read_sources(path / SOURCES_FILE), *columns)
+
+
+def _open_modality(path: Path, entry: ModalityHeader, num_items: int, segments: Segments | None) -> StoredModality:
+    if entry.streams:
+        assert segments is not None, "opened whenever a modality has streams"
+        return open_streams(path, entry, segments)
+    return open_words(path, entry, num_items) if entry.kind == "words" else open_arrays(path, entry, num_items)
+
+
+def _specify(entry: ModalityHeader, stored: StoredModality) -> ModalitySpec:
+    num_words = len(stored.table.words) if isinstance(stored, StoredWords) else 0
+    return ModalitySpec(entry.modality, entry.kind, entry.dim, stored.index.total, num_words, entry.words)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 
 from trichord.data.dataset import Dataset
 from trichord.data.storage import StoredModality
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """The first row that is not finite: name of the file, number of the row, and whose it is."""
+
+    file: str
+    row: int
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class ModalityCount:
         duplicate_instances: instances that repeat an earlier one bit for bit.
         shared: pairs of items of different splits with an instance that is equal bit for bit, once per vector.
         constant: whether all vectors are equal.
-        first_non_finite: row of the array and id of the item of the first row that is not finite.
+        first_non_finite: the first row that is not finite, None where all are.
     """
 
     name: str
@@ -44,7 +54,7 @@ class ModalityCount:
     duplicate_instances: int
     shared: tuple[tuple[str, str], ...]
     constant: bool
-    first_non_finite: tuple[int, str] | None
+    first_non_finite: NonFinite | None
 
 
 @dataclass(frozen=True)
@@ -69,15 +79,17 @@ def count_modality(dataset: Dataset, name: str) -> ModalityCount:
     stored = dataset.stored(name)
     splits = np.array(dataset.split_names(), dtype=object)
     has = dataset.has(name)
-    num_zero, num_bad, first_bad, constant = 0, 0, None, len(stored.values) > 1
-    for start, chunk in stored.chunks():
-        finite = np.isfinite(chunk).all(axis=1)
-        num_zero += int((~chunk.any(axis=1)).sum())
+    num_zero, num_bad, constant = 0, 0, stored.num_steps > 1
+    first_bad: NonFinite | None = None
+    first_rows: dict[Path, np.ndarray] = {}
+    for chunk in stored.chunks():
+        finite = np.isfinite(chunk.values).all(axis=1)
+        num_zero += int((~chunk.values.any(axis=1)).sum())
         num_bad += int((~finite).sum())
-        constant = constant and bool((stored.values[start : start + len(chunk)] == stored.values[0]).all())
+        constant = constant and bool((chunk.values == first_rows.setdefault(chunk.file, chunk.values[0])).all())
         if first_bad is None and not finite.all():
-            row = start + int(np.flatnonzero(~finite)[0])
-            first_bad = (row, dataset.ids[stored.item_of(stored.step_instance(row))])
+            row = int(np.flatnonzero(~finite)[0])
+            first_bad = NonFinite(chunk.file.name, chunk.start + row, stored.owner(chunk, row, dataset.ids))
     owners = np.repeat(np.arange(len(dataset)), stored.index.count)
     groups = _equal_instances(stored)
     return ModalityCount(
@@ -85,11 +97,11 @@ def count_modality(dataset: Dataset, name: str) -> ModalityCount:
         letter=stored.header.modality.letter,
         kind=stored.header.kind,
         dim=stored.header.dim,
-        dtype=str(stored.values.dtype),
+        dtype=stored.dtype,
         instances=stored.index.total,
         missing={split: int((~has[splits == split]).sum()) for split in dataset.spec.splits},
         most_per_item=int(stored.index.count.max(initial=0)),
-        steps=len(stored.values),
+        steps=stored.num_steps,
         zero_rows=num_zero,
         non_finite_rows=num_bad,
         duplicate_instances=sum(len(group) - 1 for group in groups),
@@ -102,10 +114,8 @@ def count_modality(dataset: Dataset, name: str) -> ModalityCount:
 def _equal_instances(stored: StoredModality) -> list[list[int]]:
     """Return the groups of two or more instances whose features are equal bit for bit (by a 128-bit hash)."""
     groups: dict[bytes, list[int]] = defaultdict(list)
-    offsets = stored.offsets
     for instance in range(stored.index.total):
-        rows = stored.values[instance] if offsets is None else stored.values[offsets[instance] : offsets[instance + 1]]
-        groups[blake2b(rows.tobytes(), digest_size=16).digest()].append(instance)
+        groups[blake2b(stored.instance_bytes(instance), digest_size=16).digest()].append(instance)
     return [group for group in groups.values() if len(group) > 1]
 
 

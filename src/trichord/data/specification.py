@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,45 @@ from trichord.files import read_json, write_json
 from trichord.modality import STANDARD, Modality, check_distinct
 
 FORMAT, VERSION = "trichord-dataset", 1
-KINDS = ("pooled", "sequence")
+KINDS = ("pooled", "sequence", "words")
 _REQUIRED = ("format", "version", "name", "modalities")
 _OPTIONAL = ("notes", "description", "transforms")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Features of whole source videos, of which items are cut.
+
+    Args:
+        name: part of the file name, "2d" in video.2d.npy.
+        dim: width of a row.
+        rate: rows per second.
+    """
+
+    name: str
+    dim: int
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not self.name.isalnum() or self.name in ("items", "offsets", "words", "vocabulary"):
+            raise ConfigError(f"a stream's name is letters and digits, and no name of another file; got {self.name!r}")
+        if type(self.dim) is not int or self.dim < 1 or not self.rate > 0:
+            raise ConfigError(f"stream {self.name!r} has a positive dim and rate, got {self.dim!r} and {self.rate!r}")
+
+
+@dataclass(frozen=True)
+class WordsSource:
+    """Where the word vectors of a modality of kind "words" come from.
+
+    Args:
+        source: name of the file of word vectors, for people.
+        fingerprint: what identifies it; models and data of unlike word vectors do not go together.
+        tokenizer: how captions were cut into words.
+    """
+
+    source: str
+    fingerprint: str
+    tokenizer: str
 
 
 @dataclass(frozen=True)
@@ -23,19 +59,45 @@ class ModalityHeader:
 
     Args:
         modality: its name and letter.
-        kind: "pooled" (one vector per instance) or "sequence" (a number of vectors per instance).
-        dim: width of the vectors.
+        kind: "pooled" (one vector per instance), "sequence" (a number of vectors per instance) or "words" (a number of
+            word ids per instance, and one table of word vectors for all).
+        dim: width of the vectors; of the word vectors for "words".
+        streams: where features lie once per source video: the streams an item's segment is cut of. Pooled: the
+            maximum over the segment's rows of each stream, brought to length one, side by side. Sequence: the rows of
+            the one stream.
+        max_steps: rows that are read of a cut sequence at most; None reads all.
+        words: where the word vectors come from; for "words" only.
     """
 
     modality: Modality
     kind: str
     dim: int
+    streams: tuple[Stream, ...] = ()
+    max_steps: int | None = None
+    words: WordsSource | None = None
 
     def __post_init__(self) -> None:
+        name = self.modality.name
         if self.kind not in KINDS:
-            raise ConfigError(f"the kind of {self.modality.name!r} is {self.kind!r}; {nearest(str(self.kind), KINDS)}")
+            raise ConfigError(f"the kind of {name!r} is {self.kind!r}; {nearest(str(self.kind), KINDS)}")
         if type(self.dim) is not int or self.dim < 1:
-            raise ConfigError(f"the dim of {self.modality.name!r} is a positive integer, got {self.dim!r}")
+            raise ConfigError(f"the dim of {name!r} is a positive integer, got {self.dim!r}")
+        if (self.kind == "words") != (self.words is not None):
+            raise ConfigError(f"{name!r}: the kind 'words', and no other, says where its word vectors come from")
+        if self.max_steps is not None and (not self.streams or self.kind != "sequence" or self.max_steps < 1):
+            raise ConfigError(f"{name!r}: max_steps is a positive number, of sequences that are cut from a stream")
+        if self.streams:
+            self._check_streams(name)
+
+    def _check_streams(self, name: str) -> None:
+        names = [stream.name for stream in self.streams]
+        if self.kind == "words" or len(set(names)) != len(names) or (self.kind == "sequence" and len(names) > 1):
+            raise ConfigError(
+                f"{name!r}: pooled features are cut from streams of distinct names, a sequence from one stream; got "
+                f"kind {self.kind!r} and streams {names}"
+            )
+        if sum(stream.dim for stream in self.streams) != self.dim:
+            raise ConfigError(f"{name!r} is {self.dim} wide, its streams {[stream.dim for stream in self.streams]}")
 
 
 @dataclass(frozen=True)
@@ -66,12 +128,21 @@ class Header:
 
 @dataclass(frozen=True)
 class ModalitySpec:
-    """One modality of an opened data set; `num_instances` is counted over all items."""
+    """One modality of an opened data set.
+
+    Args:
+        modality, kind, dim: as in `ModalityHeader`.
+        num_instances: counted over all items.
+        num_words: size of the table of word vectors, for "words"; 0 for other kinds.
+        words: where the word vectors come from, for "words"; None for other kinds.
+    """
 
     modality: Modality
     kind: str
     dim: int
     num_instances: int
+    num_words: int = 0
+    words: WordsSource | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +164,7 @@ class DatasetSpec:
 
 def write_header(path: Path, header: Header) -> None:
     """Write dataset.json; optional keys that are empty are left out."""
-    modalities = {
-        entry.modality.name: {"letter": entry.modality.letter, "kind": entry.kind, "dim": entry.dim}
-        for entry in header.modalities
-    }
+    modalities = {entry.modality.name: _modality_to_dict(entry) for entry in header.modalities}
     data: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": header.name, "modalities": modalities}
     if header.notes:
         data["notes"] = header.notes
@@ -105,6 +173,17 @@ def write_header(path: Path, header: Header) -> None:
     if header.transforms:
         data["transforms"] = {name: list(steps) for name, steps in header.transforms.items()}
     write_json(path, data)
+
+
+def _modality_to_dict(entry: ModalityHeader) -> dict[str, Any]:
+    data: dict[str, Any] = {"letter": entry.modality.letter, "kind": entry.kind, "dim": entry.dim}
+    if entry.streams:
+        data["streams"] = [asdict(stream) for stream in entry.streams]
+    if entry.max_steps is not None:
+        data["max_steps"] = entry.max_steps
+    if entry.words is not None:
+        data["words"] = asdict(entry.words)
+    return data
 
 
 def read_header(path: Path) -> Header:
@@ -151,9 +230,29 @@ def _in_order(modalities: list[ModalityHeader]) -> tuple[ModalityHeader, ...]:
 
 def _read_modality(name: str, entry: Any, path: Path) -> ModalityHeader:
     _check_type(entry, dict, f"modalities.{name}", path)
-    _check_keys(entry, ("letter", "kind", "dim"), (), path, f"modalities.{name}")
-    _check_type(entry["letter"], str, f"modalities.{name}.letter", path)
-    return ModalityHeader(Modality(name, entry["letter"]), entry["kind"], entry["dim"])
+    where = f"modalities.{name}"
+    _check_keys(entry, ("letter", "kind", "dim"), ("streams", "max_steps", "words"), path, where)
+    _check_type(entry["letter"], str, f"{where}.letter", path)
+    _check_type(entry.get("streams", []), list, f"{where}.streams", path)
+    streams = []
+    for stream in entry.get("streams", []):
+        _check_type(stream, dict, f"{where}.streams", path)
+        _check_keys(stream, ("name", "dim", "rate"), (), path, f"{where}.streams")
+        _check_type(stream["name"], str, f"{where}.streams.name", path)
+        _check_type(stream["rate"], (int, float), f"{where}.streams.rate", path)
+        streams.append(Stream(stream["name"], stream["dim"], float(stream["rate"])))
+    words = None
+    if "words" in entry:
+        _check_type(entry["words"], dict, f"{where}.words", path)
+        _check_keys(entry["words"], ("source", "fingerprint", "tokenizer"), (), path, f"{where}.words")
+        for key, value in entry["words"].items():
+            _check_type(value, str, f"{where}.words.{key}", path)
+        words = WordsSource(**entry["words"])
+    if "max_steps" in entry:
+        _check_type(entry["max_steps"], int, f"{where}.max_steps", path)
+    return ModalityHeader(
+        Modality(name, entry["letter"]), entry["kind"], entry["dim"], tuple(streams), entry.get("max_steps"), words
+    )
 
 
 def _read_transforms(data: Any, path: Path) -> dict[str, tuple[str, ...]]:
@@ -178,10 +277,11 @@ def _check_keys(
         )
 
 
-def _check_type(value: Any, kind: type, where: str, path: Path) -> None:
+def _check_type(value: Any, kind: type | tuple[type, ...], where: str, path: Path) -> None:
     if not isinstance(value, kind):
+        wanted = kind.__name__ if isinstance(kind, type) else " or ".join(one.__name__ for one in kind)
         raise DataError(
-            f"expected {kind.__name__}, found {type(value).__name__} ({value!r})",
+            f"expected {wanted}, found {type(value).__name__} ({value!r})",
             file=path,
             row=where,
             remedy="see docs/data-format.md",

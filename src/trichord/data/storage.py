@@ -1,11 +1,11 @@
-"""The arrays of one modality: which files they lie in, what must hold between them, and reading chosen instances."""
+"""The arrays of one modality: the contract of every way to store it, and the plain one, an array per instance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,8 +40,9 @@ class FeatureArrays:
     """Features of chosen instances.
 
     Args:
-        values: (rows, dim) pooled vectors or (rows, time, dim) sequences padded with zeros at the end, float32.
-        lengths: (rows,) number of steps of each sequence; None for pooled vectors.
+        values: (rows, dim) pooled vectors or (rows, time, dim) sequences padded with zeros at the end, float32; or
+            (rows, words) word ids padded with zeros at the end, int64.
+        lengths: (rows,) number of steps of each sequence or words of each sentence; None for pooled vectors.
     """
 
     values: np.ndarray
@@ -63,8 +64,60 @@ def modality_files(folder: Path, name: str) -> ModalityFiles:
 
 
 @dataclass(frozen=True)
-class StoredModality:
-    """One modality's arrays, memory-mapped.
+class Chunk:
+    """Consecutive rows of an array of features.
+
+    Args:
+        file: where the array lies.
+        start: number of the first row.
+        values: (rows, any width) float32; a value too large for float32 is infinite.
+    """
+
+    file: Path
+    start: int
+    values: np.ndarray
+
+
+class StoredModality(ABC):
+    """How one modality lies on disk, memory-mapped.
+
+    Args:
+        header: its name, kind and width.
+        index: the instances of each item.
+        dtype: number format on disk, for people.
+    """
+
+    def __init__(self, header: ModalityHeader, index: InstanceIndex, dtype: str) -> None:
+        self.header, self.index, self.dtype = header, index, dtype
+
+    @property
+    @abstractmethod
+    def num_steps(self) -> int:
+        """Number of rows on disk: vectors, steps of sequences, words."""
+
+    @abstractmethod
+    def read(self, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
+        """Read instances, in the order asked for."""
+
+    @abstractmethod
+    def instance_bytes(self, instance: int) -> bytes:
+        """Return what tells an instance from others, to find repeated ones."""
+
+    @abstractmethod
+    def chunks(self, max_elements: int = 2**22) -> Iterator[Chunk]:
+        """Yield every row of every array of features; nothing where there are only word ids."""
+
+    @abstractmethod
+    def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
+        """Say whose a row of a chunk is: "item 'x'"."""
+
+    @abstractmethod
+    def content(self) -> list[np.ndarray]:
+        """Return the arrays that make up the features, for a fingerprint."""
+
+
+class StoredArrays(StoredModality):
+    """One array that holds the features of every instance.
 
     Args:
         header: its name, kind and width.
@@ -72,13 +125,25 @@ class StoredModality:
         offsets: (instances + 1,) first step of each sequence and the end of the last; None for pooled vectors.
         items: (instances,) the item of each instance, or None where item i has exactly instance i.
         index: the instances of each item.
+        file: where the values lie.
     """
 
-    header: ModalityHeader
-    values: np.ndarray
-    offsets: np.ndarray | None
-    items: np.ndarray | None
-    index: InstanceIndex
+    def __init__(
+        self,
+        header: ModalityHeader,
+        values: np.ndarray,
+        offsets: np.ndarray | None,
+        items: np.ndarray | None,
+        index: InstanceIndex,
+        file: Path,
+    ) -> None:
+        super().__init__(header, index, str(values.dtype))
+        self.values, self.offsets, self.items, self.file = values, offsets, items, file
+
+    @property
+    def num_steps(self) -> int:
+        """Number of rows of the array."""
+        return len(self.values)
 
     def read(self, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
         """Read instances, in the order asked for, as float32."""
@@ -94,24 +159,38 @@ class StoredModality:
             padded[row, : last - first] = self.values[first:last]
         return FeatureArrays(padded, lengths)
 
-    def step_instance(self, step: int) -> int:
-        """Return the instance that a row of `values` belongs to."""
-        return step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
+    def instance_bytes(self, instance: int) -> bytes:
+        """Return the bits of an instance."""
+        if self.offsets is None:
+            return bytes(self.values[instance].tobytes())
+        return bytes(self.values[self.offsets[instance] : self.offsets[instance + 1]].tobytes())
 
-    def item_of(self, instance: int) -> int:
-        """Return the item that an instance belongs to."""
-        return instance if self.items is None else int(self.items[instance])
+    def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
+        """Return the item a row belongs to."""
+        step = chunk.start + row
+        instance = step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
+        return f"item {str(ids[instance if self.items is None else int(self.items[instance])])!r}"
 
-    def chunks(self, max_elements: int = 2**22) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (first row, float32 rows) over `values`. A value too large for float32 becomes infinite."""
-        step = max(1, max_elements // self.header.dim)
-        for start in range(0, len(self.values), step):
-            with np.errstate(over="ignore"):
-                yield start, self.values[start : start + step].astype(np.float32)
+    def chunks(self, max_elements: int = 2**22) -> Iterator[Chunk]:
+        """Yield the rows of the array."""
+        yield from array_chunks(self.values, self.file, max_elements)
+
+    def content(self) -> list[np.ndarray]:
+        """Return values, owners and offsets."""
+        owners = np.repeat(np.arange(len(self.index.count)), self.index.count)
+        return [self.values, owners, *([] if self.offsets is None else [self.offsets])]
 
 
-def open_modality(folder: Path, header: ModalityHeader, num_items: int) -> StoredModality:
-    """Map one modality's files and check them against each other; raise `DataError` naming the file and row."""
+def array_chunks(values: np.ndarray, file: Path, max_elements: int) -> Iterator[Chunk]:
+    """Yield the rows of an array of two axes in float32."""
+    step = max(1, max_elements // values.shape[1])
+    for start in range(0, len(values), step):
+        with np.errstate(over="ignore"):
+            yield Chunk(file, start, values[start : start + step].astype(np.float32))
+
+
+def open_arrays(folder: Path, header: ModalityHeader, num_items: int) -> StoredArrays:
+    """Map the files of a modality with an array per instance and check them; raise `DataError` naming file and row."""
     files = modality_files(folder, header.modality.name)
     values = open_npy(files.values)
     offsets = open_npy(files.offsets) if header.kind == "sequence" else None
@@ -122,17 +201,17 @@ def open_modality(folder: Path, header: ModalityHeader, num_items: int) -> Store
             file=files.offsets,
             remedy="remove the file, or make the kind 'sequence'",
         )
-    return check_modality(header, values, offsets, items, num_items, files)
+    return check_arrays(header, values, offsets, items, num_items, files)
 
 
-def check_modality(
+def check_arrays(
     header: ModalityHeader,
     values: np.ndarray,
     offsets: np.ndarray | None,
     items: np.ndarray | None,
     num_items: int,
     files: ModalityFiles,
-) -> StoredModality:
+) -> StoredArrays:
     """Check the structure of one modality's arrays (not their values) and index its instances."""
     if values.dtype not in FLOATS or values.ndim != 2:
         raise DataError(
@@ -147,8 +226,16 @@ def check_modality(
             remedy="correct the dim in dataset.json or the array",
         )
     if offsets is not None:
-        _check_offsets(offsets, len(values), files.offsets)
+        check_offsets(offsets, len(values), files.offsets)
     num_instances = len(values) if offsets is None else len(offsets) - 1
+    index = index_instances(items, num_instances, num_items, files)
+    return StoredArrays(header, values, offsets, items, index, files.values)
+
+
+def index_instances(
+    items: np.ndarray | None, num_instances: int, num_items: int, files: ModalityFiles
+) -> InstanceIndex:
+    """Check which item each instance belongs to (None: instance i is item i's) and return where each item's lie."""
     if items is None:
         if num_instances != num_items:
             raise DataError(
@@ -156,36 +243,28 @@ def check_modality(
                 file=files.values,
                 remedy=f"write {files.items.name}: the item row of each instance, ascending",
             )
-        return StoredModality(
-            header, values, offsets, None, InstanceIndex(np.arange(num_items), np.ones(num_items, np.int64))
-        )
+        return InstanceIndex(np.arange(num_items), np.ones(num_items, np.int64))
     _check_items(items, num_instances, num_items, files)
     first = np.searchsorted(items, np.arange(num_items + 1)).astype(np.int64)
-    return StoredModality(header, values, offsets, items, InstanceIndex(first[:-1], np.diff(first)))
+    return InstanceIndex(first[:-1], np.diff(first))
 
 
-def check_finite(stored: StoredModality, ids: Any, file: Path) -> None:
-    """Raise `DataError` naming file, row and item of the first vector that is not finite; everything is read.
-
-    Args:
-        stored: the arrays.
-        ids: id of every item, a column or a list.
-        file: where the values lie, for the message.
-    """
-    for start, chunk in stored.chunks():
-        wrong = np.flatnonzero(~np.isfinite(chunk).all(axis=1))
+def check_finite(stored: StoredModality, ids: Sequence[str]) -> None:
+    """Raise `DataError` naming file, row and owner of the first vector that is not finite; everything is read."""
+    for chunk in stored.chunks():
+        wrong = np.flatnonzero(~np.isfinite(chunk.values).all(axis=1))
         if len(wrong):
-            row = start + int(wrong[0])
+            row = int(wrong[0])
             raise DataError(
-                f"features are finite in float32; the vector of item "
-                f"{str(ids[stored.item_of(stored.step_instance(row))])!r} is not",
-                file=file,
-                row=row,
+                f"features are finite in float32; the vector of {stored.owner(chunk, row, ids)} is not",
+                file=chunk.file,
+                row=chunk.start + row,
                 remedy="repair the vector, or leave the instance out: the item then lacks the modality",
             )
 
 
-def _check_offsets(offsets: np.ndarray, num_steps: int, file: Path) -> None:
+def check_offsets(offsets: np.ndarray, num_steps: int, file: Path) -> None:
+    """Raise `DataError` unless offsets are int64, begin at 0, end at the number of steps and ascend."""
     if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) < 1:
         raise DataError(
             f"offsets are int64 of shape (instances + 1,), found {offsets.dtype} of shape {offsets.shape}",

@@ -27,6 +27,19 @@ def read_table(path: Path) -> Any:
     return check_table(table, path)
 
 
+def read_sources(path: Path) -> list[str]:
+    """Read sources.parquet: the names of the sources whose features lie in streams, distinct."""
+    if not path.is_file():
+        raise DataError("the file does not exist", file=path, remedy="write the column id, one row per source")
+    try:
+        names: list[str] = pq.read_table(path, columns=["id"]).column("id").to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"not a readable table of sources ({error})", file=path, remedy="write it again") from error
+    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        raise DataError("sources are distinct strings", file=path, remedy="write every source once")
+    return names
+
+
 def check_table(table: Any, file: str | Path) -> Any:
     """Return the table with plain string columns, one chunk each.
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from trichord.data.dataset import HEADER_FILE, TABLE_FILE, Dataset, check_caption_counts
 from trichord.data.specification import Header, ModalityHeader, write_header
-from trichord.data.storage import StoredModality, check_finite, check_modality, modality_files
+from trichord.data.storage import StoredArrays, check_arrays, check_finite, modality_files
 from trichord.data.table import check_table
 from trichord.errors import ConfigError, DataError
 from trichord.modality import STANDARD, Modality
@@ -115,14 +115,14 @@ def _header(name: str, arrays: ModalityArrays) -> ModalityHeader:
     return ModalityHeader(modality, "pooled" if arrays.offsets is None else "sequence", int(arrays.values.shape[1]))
 
 
-def _check_arrays(path: Path, header: ModalityHeader, arrays: ModalityArrays, table: Any) -> StoredModality:
+def _check_arrays(path: Path, header: ModalityHeader, arrays: ModalityArrays, table: Any) -> StoredArrays:
     files = modality_files(path, header.modality.name)
-    stored = check_modality(header, arrays.values, arrays.offsets, arrays.items, len(table), files)
-    check_finite(stored, table.column("id"), files.values)
+    stored = check_arrays(header, arrays.values, arrays.offsets, arrays.items, len(table), files)
+    check_finite(stored, table.column("id").to_pylist())
     return stored
 
 
-def _fill(folder: Path, header: Header, table: Any, stored: Mapping[str, StoredModality]) -> None:
+def _fill(folder: Path, header: Header, table: Any, stored: Mapping[str, StoredArrays]) -> None:
     write_header(folder / HEADER_FILE, header)
     pq.write_table(table, folder / TABLE_FILE)
     for name, arrays in stored.items():

@@ -39,6 +39,11 @@ class EncoderConfig(Config):
         """Width of `Encoded.target`; the input itself unless an encoder says otherwise."""
         return self.input_dim
 
+    @property
+    def kind(self) -> str:
+        """Kind of features it takes, as `trichord.data` names it: "pooled", "sequence" or "words"."""
+        return "sequence" if self.target.sequences else "pooled"
+
 
 class Encoder(nn.Module, ABC):
     """Base of every encoder.

@@ -13,6 +13,7 @@ from torch import nn
 from trichord.batch import Embeddings, Features
 from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, ProtocolError
+from trichord.evaluation.words import lent_words
 from trichord.shapes import Float, Int
 
 Progress = Callable[[int, int], object]
@@ -74,7 +75,7 @@ def embed_split(
     wanted = {name: item_instances(dataset, name, items) for name in modalities}
     total, done = sum(len(instances) for instances, _ in wanted.values()), 0
     tables: dict[str, EmbeddingTable] = {}
-    with _evaluating(model), torch.inference_mode():
+    with _evaluating(model), lent_words(model, dataset, modalities), torch.inference_mode():
         for name, (instances, owners) in wanted.items():
             parts: list[np.ndarray] = []
             for first in range(0, len(instances), batch_size):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trichord.curricula import OrderStage, parse_order
-from trichord.data import DatasetSpec
+from trichord.data import DatasetSpec, ModalitySpec
 from trichord.encoders import AudioEncoderConfig, EncoderConfig, GatedHeadConfig, JointEncoderConfig, WordPoolConfig
 from trichord.evaluation import EvaluationConfig
 from trichord.modality import TEXT
@@ -71,7 +71,7 @@ def _network(spec: DatasetSpec, order: str, seed: int, size: Size, *, published:
     known = [entry.modality for entry in spec.modalities]
     stages = parse_order(order, known)
     used = [entry for entry in spec.modalities if entry.modality.name in stages[-1].modalities]
-    encoders = {e.modality.name: _encoder(e.modality.name, e.kind, e.dim, size, published) for e in used}
+    encoders = {entry.modality.name: _encoder(entry, size, published) for entry in used}
     name = ("mcn" if published else "mcn_fixed") + ("_small" if size == LAPTOP else "")
     return ExperimentConfig(
         recipe=name,
@@ -86,13 +86,20 @@ def _network(spec: DatasetSpec, order: str, seed: int, size: Size, *, published:
     )
 
 
-def _encoder(name: str, kind: str, width: int, size: Size, published: bool) -> EncoderConfig:
-    if kind == "pooled":
-        return GatedHeadConfig(input_dim=width, output_dim=size.dim)
-    if name == TEXT.name:
-        return WordPoolConfig(input_dim=width, output_dim=size.dim, mask_padding=not published, max_words=20)
+def _encoder(entry: ModalitySpec, size: Size, published: bool) -> EncoderConfig:
+    if entry.kind == "pooled":
+        return GatedHeadConfig(input_dim=entry.dim, output_dim=size.dim)
+    if entry.kind == "words" or entry.modality.name == TEXT.name:
+        return WordPoolConfig(
+            input_dim=entry.dim,
+            output_dim=size.dim,
+            mask_padding=not published,
+            max_words=20,
+            num_words=entry.num_words or None,
+            word_vectors="" if entry.words is None else entry.words.fingerprint,
+        )
     return AudioEncoderConfig(
-        input_dim=width,
+        input_dim=entry.dim,
         output_dim=size.dim,
         widths=size.audio_widths,
         mask_padding=not published,

@@ -26,7 +26,7 @@ from trichord.runs.environment import describe_environment
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.options import RunOptions
 from trichord.runs.recorder import Interruption, Recorder, Validate
-from trichord.runs.statistics import fit_statistics
+from trichord.runs.statistics import fit_statistics, take_words
 from trichord.runs.suitability import check_data
 from trichord.training.checkpoint import Checkpoint, load_checkpoint, load_state, restore, save_tensors
 from trichord.training.convergence import judge_convergence
@@ -139,7 +139,8 @@ def _carry_out(
 
 
 def build_model(config: ExperimentConfig, dataset: Dataset | None) -> JointEncoder:
-    """Build the model from the experiment's seed, and fit its input statistics on the fitting splits of `dataset`.
+    """Build the model from the experiment's seed, fit its input statistics on the fitting splits of `dataset`
+    and give it the word vectors of the data.
 
     Without a data set the statistics stay unfitted: they will be loaded with the weights.
     """
@@ -147,6 +148,7 @@ def build_model(config: ExperimentConfig, dataset: Dataset | None) -> JointEncod
     model: JointEncoder = config.model.build()
     if dataset is not None:
         fit_statistics(model, dataset, dataset.split(*config.fit_splits))
+        take_words(model, dataset)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Fit the input statistics of encoders (means, scales, whitening) on the splits learnt from, before training."""
+"""What encoders take from the data before training: input statistics of the splits learnt from, and word vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from trichord.data import Dataset
-from trichord.encoders import JointEncoder
+from trichord.encoders import JointEncoder, WordPool
 from trichord.shapes import Tensor
 
 CHUNK = 4096
@@ -18,6 +18,14 @@ def fit_statistics(model: JointEncoder, dataset: Dataset, items: np.ndarray) -> 
     """Let every encoder that has input statistics fit them on all instances of the given items."""
     for name in model.modalities:
         model.encoder(name).fit_statistics(instance_chunks(dataset, name, items))
+
+
+def take_words(model: JointEncoder, dataset: Dataset) -> None:
+    """Copy the word vectors of the data into the encoders that look words up."""
+    for name in model.modalities:
+        encoder, table = model.encoder(name), dataset.words(name)
+        if isinstance(encoder, WordPool) and encoder.table is not None and table is not None:
+            encoder.table.copy_(torch.from_numpy(np.array(table.vectors, np.float32)))
 
 
 def instance_chunks(dataset: Dataset, modality: str, items: np.ndarray) -> Iterator[Tensor]:

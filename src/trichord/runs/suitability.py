@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trichord.data import Dataset
+from trichord.encoders import WordPoolConfig
 from trichord.errors import DataError
 from trichord.modality import parse_task
 from trichord.runs.experiment import ExperimentConfig
@@ -44,6 +45,21 @@ def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
                 f"the data hold {sorted(held)}",
                 file=dataset.path,
                 remedy="choose an order of the modalities that are there, or import the missing one",
+            )
+        if encoder.kind != held[name].kind:
+            raise DataError(
+                f"{name} is of the kind {held[name].kind!r}, and the encoder {type(encoder).__name__} of recipe "
+                f"{config.recipe} takes {encoder.kind!r}",
+                file=dataset.path,
+                remedy="choose a recipe for such features, for instance mcn_fixed_small for words and sequences",
+            )
+        words = held[name].words
+        if isinstance(encoder, WordPoolConfig) and words is not None and encoder.word_vectors != words.fingerprint:
+            raise DataError(
+                f"{name} is indexed with the word vectors {words.source} ({words.fingerprint}), the encoder was made "
+                f"for others ({encoder.word_vectors or 'unknown'})",
+                file=dataset.path,
+                remedy="import the captions again with the file of word vectors the model was made with",
             )
         if encoder.input_dim != held[name].dim:
             raise DataError(
