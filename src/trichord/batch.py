@@ -31,23 +31,45 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Which stretch of which source video each row of a batch is.
+
+    Args:
+        source: (batch,) number of the source in the data set; below 0 where the row's segment is not known.
+        start, end: (batch,) seconds; not looked at where the segment is not known. Rounding to float32 can hide an
+            overlap that is shorter than 1 ms in the first two hours of a video, and never makes one.
+    """
+
+    source: Int[Tensor, " batch"]
+    start: Float[Tensor, " batch"]
+    end: Float[Tensor, " batch"]
+
+    def to(self, device: torch.device | str) -> Segments:
+        """Return the same segments on another device."""
+        return Segments(self.source.to(device), self.start.to(device), self.end.to(device))
+
+
+@dataclass(frozen=True)
 class Batch:
     """One step's input.
 
     Args:
         items: (batch,) row number of each item in its data set.
         features: modality name -> its features; a modality that no row holds may be absent.
+        segments: which stretch of which source each row is; None where the data set does not say.
     """
 
     items: Int[Tensor, " batch"]
     features: Mapping[str, Features]
+    segments: Segments | None = None
 
     def __len__(self) -> int:
         return len(self.items)
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the same batch on another device."""
-        return Batch(self.items.to(device), {name: f.to(device) for name, f in self.features.items()})
+        segments = None if self.segments is None else self.segments.to(device)
+        return Batch(self.items.to(device), {name: f.to(device) for name, f in self.features.items()}, segments)
 
 
 @dataclass(frozen=True)
@@ -72,11 +94,13 @@ class Embeddings:
         vectors: modality name -> (batch, dim).
         present: modality name -> (batch,) which rows hold it.
         targets: modality name -> (batch, d) reconstruction targets, zero where missing.
+        segments: which stretch of which source each row is; None where that is not known.
     """
 
     vectors: Mapping[str, Float[Tensor, "batch dim"]]
     present: Mapping[str, Bool[Tensor, " batch"]]
     targets: Mapping[str, Tensor] = field(default_factory=dict)
+    segments: Segments | None = None
 
     def __post_init__(self) -> None:
         assert set(self.vectors) == set(self.present), "vectors and present must name the same modalities"

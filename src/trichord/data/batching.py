@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import torch
 
-from trichord.batch import Batch, Features
+from trichord.batch import Batch, Features, Segments
 from trichord.data.dataset import Dataset
+from trichord.data.segments import segment_columns
 from trichord.shapes import Int
 
 
@@ -29,7 +30,8 @@ def collate(
 
     Returns:
         A batch of float32 tensors. `Features.rows` names the rows whose item holds the modality; a modality that no
-        item of the batch holds is absent.
+        item of the batch holds is absent. `Batch.segments` is None where the table lacks one of the columns source,
+        start and end; a row for which one of them is null has no segment.
     """
     features: dict[str, Features] = {}
     for name in modalities:
@@ -40,4 +42,14 @@ def collate(
         found = dataset.read(name, chosen[rows])
         lengths = None if found.lengths is None else torch.from_numpy(found.lengths)
         features[name] = Features(torch.from_numpy(found.values), torch.from_numpy(rows), lengths)
-    return Batch(torch.from_numpy(np.ascontiguousarray(items, dtype=np.int64)), features)
+    return Batch(torch.from_numpy(np.ascontiguousarray(items, dtype=np.int64)), features, _segments(dataset, items))
+
+
+def _segments(dataset: Dataset, items: Int[np.ndarray, " batch"]) -> Segments | None:
+    columns = segment_columns(dataset)
+    if columns.source is None or columns.start is None or columns.end is None:
+        return None
+    known = columns.known(items)
+    source = np.where(known, columns.source[items], -1).astype(np.int64)
+    start, end = (np.where(known, side[items], 0.0).astype(np.float32) for side in (columns.start, columns.end))
+    return Segments(torch.from_numpy(source), torch.from_numpy(start), torch.from_numpy(end))

@@ -52,5 +52,7 @@ def draw_instances(
     """
     index = dataset.instances(modality)
     count = index.count[items]
+    if not (count > 1).any():  # nothing to choose: spares a draw for every item of the data set
+        return np.where(count > 0, index.first[items], -1)
     chosen = (_draws(len(dataset), seed, f"instances/{modality}", epoch)[items] * count).astype(np.int64)
     return np.where(count > 0, index.first[items] + chosen, -1)

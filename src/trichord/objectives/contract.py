@@ -17,7 +17,7 @@ from trichord.batch import Embeddings
 from trichord.config import Config
 from trichord.errors import ConfigError
 from trichord.objectives.terms import LossTerms
-from trichord.shapes import Float, Tensor
+from trichord.shapes import Bool, Float, Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,20 @@ class PairObjective(nn.Module, ABC):
     """Pulls row i of one table to row i of another, and away from the other rows. It has never heard of video."""
 
     @abstractmethod
-    def forward(self, left: Float[Tensor, "batch dim"], right: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-        """Return the loss; finite and attached to the graph for any number of rows, 0 for none."""
+    def forward(
+        self,
+        left: Float[Tensor, "batch dim"],
+        right: Float[Tensor, "batch dim"],
+        blocked: Bool[Tensor, "batch batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss; finite and attached to the graph for any number of rows, 0 for none.
+
+        Args:
+            left, right: the two tables.
+            blocked: [i, j] whether row i of the left and row j of the right are neither a true pair nor a negative,
+                and so do not count; the diagonal is not looked at. A row may be left without negatives. None, or
+                nothing blocked: every other row is a negative.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,9 @@ def area(
 class GramianConfig(SetObjectiveConfig):
     """What the configurations of `Volume` and `Area` have in common.
 
+    Every other row is a negative: overlapping clips of one source video are not left out here, whatever a
+    `PairwiseConfig` beside it says of them.
+
     Args:
         anchor: modality that is contrasted with the tuples of the others, usually text.
         others: modalities that form the tuple.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trichord.objectives.contract import PairObjective, PairObjectiveConfig, check_fraction, check_positive
 from trichord.objectives.contrast import both_directions
 from trichord.objectives.scale import LearnableScale
-from trichord.shapes import Float, Tensor
+from trichord.shapes import Bool, Float, Tensor
 
 
 def info_nce(
@@ -15,14 +15,15 @@ def info_nce(
     right: Float[Tensor, "batch dim"],
     scale: Float[Tensor, ""] | float,
     label_smoothing: float = 0.0,
+    blocked: Bool[Tensor, "batch batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return 1/2 [CE_rows(scale S) + CE_columns(scale S)], S = left right^T, the diagonal being the target.
 
     van den Oord et al. (2018) in both directions, as in CLIP (Radford et al., ICML 2021). The vectors are used as they
-    are given; hand in unit vectors to make S the cosine.
+    are given; hand in unit vectors to make S the cosine. Entries that are blocked leave the softmaxes.
     """
     # Scaling the vectors, not the table, spares a pass over it, forward and backward.
-    return 0.5 * both_directions((scale * left) @ right.T, label_smoothing)
+    return 0.5 * both_directions((scale * left) @ right.T, label_smoothing, blocked=blocked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,14 @@ class InfoNCE(PairObjective):
         self.scale = LearnableScale(1 / config.initial_temperature, config.max_scale)
         self.label_smoothing = config.label_smoothing
 
-    def forward(self, left: Float[Tensor, "batch dim"], right: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-        """Return the loss of matching rows against all others."""
-        return info_nce(left, right, self.scale(), self.label_smoothing)
+    def forward(
+        self,
+        left: Float[Tensor, "batch dim"],
+        right: Float[Tensor, "batch dim"],
+        blocked: Bool[Tensor, "batch batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss of matching rows against all others that are not blocked."""
+        return info_nce(left, right, self.scale(), self.label_smoothing, blocked)
 
 
 InfoNCEConfig.target = InfoNCE

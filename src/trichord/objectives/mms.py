@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from trichord.errors import ConfigError
 from trichord.objectives.contract import PairObjective, PairObjectiveConfig
 from trichord.objectives.contrast import both_directions
-from trichord.shapes import Float, Tensor
+from trichord.shapes import Bool, Float, Tensor
 
 
 def masked_margin_softmax(
-    left: Float[Tensor, "batch dim"], right: Float[Tensor, "batch dim"], margin: float = 0.001
+    left: Float[Tensor, "batch dim"],
+    right: Float[Tensor, "batch dim"],
+    margin: float = 0.001,
+    blocked: Bool[Tensor, "batch batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return CE_rows(S - margin I) + CE_columns(S - margin I), S = left right^T, the diagonal being the target.
 
     As published by Ilharco et al. (CoNLL 2019) and used by MCN (Chen et al., ICCV 2021): the sum of the two directions,
-    not their mean, and raw inner products without a temperature.
+    not their mean, and raw inner products without a temperature. Entries that are blocked leave the softmaxes.
     """
-    return both_directions(left @ right.T, margin=margin)
+    return both_directions(left @ right.T, margin=margin, blocked=blocked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +51,14 @@ class MaskedMarginSoftmax(PairObjective):
         super().__init__()
         self.margin = config.margin
 
-    def forward(self, left: Float[Tensor, "batch dim"], right: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-        """Return the loss of matching rows against all others."""
-        return masked_margin_softmax(left, right, self.margin)
+    def forward(
+        self,
+        left: Float[Tensor, "batch dim"],
+        right: Float[Tensor, "batch dim"],
+        blocked: Bool[Tensor, "batch batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss of matching rows against all others that are not blocked."""
+        return masked_margin_softmax(left, right, self.margin, blocked)
 
 
 MaskedMarginSoftmaxConfig.target = MaskedMarginSoftmax

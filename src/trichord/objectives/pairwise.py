@@ -19,6 +19,7 @@ from trichord.objectives.contract import (
     check_names,
     check_positive,
 )
+from trichord.objectives.overlaps import overlapping_rows
 from trichord.objectives.selection import chosen_rows
 from trichord.objectives.terms import LossTerms
 from trichord.shapes import Bool, Float, Tensor
@@ -60,12 +61,16 @@ class PairwiseConfig(SetObjectiveConfig):
         normalize_joined: whether the sum of a composite side is L2-normalised. The sum of unit vectors is not a unit
             vector: leave it as it is for `MaskedMarginSoftmax` as published, normalise it where a temperature expects
             cosines.
+        mask_overlaps: whether rows of one source video whose segments overlap in time are left out of each other's
+            negatives; needs `Embeddings.segments`. Off, as published in MCN, where clips of one video that show the
+            same seconds are pushed apart.
     """
 
     objective: PairObjectiveConfig
     pairs: tuple[WeightedPairConfig, ...]
     shared: bool = True
     normalize_joined: bool = False
+    mask_overlaps: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,17 +92,31 @@ class Pairwise(SetObjective):
         """Return one weighted term for each pair, named like "text-video+audio".
 
         Raises:
-            ConfigError: if a pair names a modality that the embeddings do not hold.
+            ConfigError: if a pair names a modality that the embeddings do not hold, or overlaps are to be masked and
+                the embeddings do not say which segments the rows are.
         """
-        return LossTerms({pair.name: self._term(pair, embeddings) for pair in self.config.pairs})
+        blocked = self._blocked(embeddings) if self.config.mask_overlaps else None
+        return LossTerms({pair.name: self._term(pair, embeddings, blocked) for pair in self.config.pairs})
 
-    def _term(self, pair: WeightedPairConfig, embeddings: Embeddings) -> Float[Tensor, ""]:
+    def _blocked(self, embeddings: Embeddings) -> Bool[Tensor, "batch batch"]:
+        if embeddings.segments is None:
+            raise ConfigError(
+                "mask_overlaps needs to know which segment of which source a row is, and these embeddings do not say; "
+                "use data with the columns source, start and end, or leave mask_overlaps off"
+            )
+        return overlapping_rows(embeddings.segments)
+
+    def _term(
+        self, pair: WeightedPairConfig, embeddings: Embeddings, blocked: Bool[Tensor, "batch batch"] | None
+    ) -> Float[Tensor, ""]:
         check_modalities(embeddings, (*pair.left, *pair.right), f"pair {pair.name!r}")
         left, left_present = self._side(pair.left, embeddings)
         right, right_present = self._side(pair.right, embeddings)
         rows = left_present & right_present
         objective = self.objectives["shared" if self.config.shared else pair.name]
-        loss: Tensor = objective(chosen_rows(left, rows), chosen_rows(right, rows))
+        tables = chosen_rows(left, rows), chosen_rows(right, rows)
+        among = None if blocked is None else chosen_rows(chosen_rows(blocked, rows).T, rows).T
+        loss: Tensor = objective(*tables) if among is None else objective(*tables, among)
         return pair.weight * loss
 
     def _side(

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from trichord.errors import ConfigError
 from trichord.objectives.contract import PairObjective, PairObjectiveConfig, check_positive
-from trichord.objectives.contrast import inner_products
+from trichord.objectives.contrast import blocked_pairs, inner_products
 from trichord.objectives.scale import LearnableScale
-from trichord.shapes import Float, Tensor
+from trichord.shapes import Bool, Float, Tensor
 
 
 def sigmoid_contrast(
@@ -21,15 +21,20 @@ def sigmoid_contrast(
     right: Float[Tensor, "batch dim"],
     scale: Float[Tensor, ""] | float,
     bias: Float[Tensor, ""] | float,
+    blocked: Bool[Tensor, "batch batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return -1/B sum_ij log sigmoid(z_ij (scale <left_i, right_j> + bias)), z = 1 on the diagonal and -1 off it.
 
     Zhai et al. (ICCV 2023). Every pair is a binary decision of its own; the sum is divided by the batch size B, not by
-    the number of pairs. No rows give 0.
+    the number of pairs. Negatives that are blocked leave the sum; B stays. No rows give 0.
     """
     logits = scale * inner_products(left, right) + bias
     signs = 2 * torch.eye(len(left), dtype=logits.dtype, device=logits.device) - 1
-    return -functional.logsigmoid(signs * logits).sum() / max(len(left), 1)
+    judged = functional.logsigmoid(signs * logits)
+    blocked = blocked_pairs(blocked)
+    if blocked is not None:
+        judged = judged.masked_fill(blocked, 0.0)
+    return -judged.sum() / max(len(left), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +65,14 @@ class SigmoidContrast(PairObjective):
         self.scale = LearnableScale(config.initial_scale, config.max_scale)
         self.bias = nn.Parameter(torch.tensor(config.initial_bias))
 
-    def forward(self, left: Float[Tensor, "batch dim"], right: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-        """Return the loss of matching rows against all others."""
-        return sigmoid_contrast(left, right, self.scale(), self.bias)
+    def forward(
+        self,
+        left: Float[Tensor, "batch dim"],
+        right: Float[Tensor, "batch dim"],
+        blocked: Bool[Tensor, "batch batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the loss of matching rows against all others that are not blocked."""
+        return sigmoid_contrast(left, right, self.scale(), self.bias, blocked)
 
 
 SigmoidContrastConfig.target = SigmoidContrast

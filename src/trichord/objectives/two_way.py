@@ -9,6 +9,8 @@ and likewise for columns. So the table E = exp(L - top) serves both directions, 
 form takes four exponentials and a dozen passes over memory. It is worked on in tiles that fit the processor's cache.
 One `top` for all rows is exact as long as no row's or column's largest logit lies more than `WIDEST` below it: E then
 stays well above the smallest normal number. Tables that are wider, or hold NaN, take the textbook form.
+
+In either form entries of -inf are left out, as long as none is on the diagonal: they are 0 in E, as is their gradient.
 """
 
 from __future__ import annotations

@@ -171,7 +171,9 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         memory["frozen"] = frozen_hashes(run.model.encoders, stage.train)
         memory["seconds"] = 0.0
     items = run.dataset.split(*config.fit_splits)
-    source = BatchSource(run.dataset, items, stage.modalities, stage.batch_size, config.seed, number)
+    source = BatchSource(
+        run.dataset, items, stage.modalities, stage.batch_size, config.seed, number, stage.items_per_source
+    )
     recorder = Recorder(
         directory=run.directory,
         config=stage,
@@ -236,6 +238,7 @@ def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSou
         "steps_per_epoch": source.num_steps,
         "items": len(source.items),
         "unusable_items": source.num_unusable,
+        "sources": None if source.by_source is None else len(source.by_source.groups),
         "best_epoch": memory["best_epoch"] or None,
         "best_value": memory["best_value"] if points else None,
         "kept": "best" if stage.keep == "best" and points else "last",

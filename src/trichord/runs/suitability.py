@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from trichord.data import Dataset
+from trichord.data import Dataset, require_segments, require_sources
 from trichord.encoders import WordPoolConfig
 from trichord.errors import DataError
 from trichord.modality import parse_task
+from trichord.objectives import PairwiseConfig
 from trichord.runs.experiment import ExperimentConfig
+from trichord.training.stage import StageConfig
 
 
 def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
@@ -16,7 +18,7 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
 
     They must hold its modalities, finite and in the widths its encoders expect, and its splits; every stage needs an
     item to learn from that holds two of its modalities, and every task an item in the split it is measured on that has
-    both sides.
+    both sides. A stage that goes by the source or the segment of an item needs items that name them.
     """
     _check_modalities(config, dataset)
     _check_splits(config, dataset)
@@ -29,6 +31,7 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
                 file=dataset.path,
                 remedy="choose an order whose stages the data can serve, or other splits to fit on",
             )
+        _check_clips(dataset, stage, dataset.split(*config.fit_splits))
         if config.selection.split is not None:
             _check_tasks(dataset, config.selection.split, config.stage_tasks(stage), config, "selection")
     _check_tasks(dataset, config.evaluation.split, config.tasks, config, "evaluation")
@@ -67,6 +70,14 @@ def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
                 file=dataset.path,
                 remedy="use the data the model was made for, or build the recipe for these data",
             )
+
+
+def _check_clips(dataset: Dataset, stage: StageConfig, items: np.ndarray) -> None:
+    usable = items[np.any([dataset.has(name)[items] for name in stage.modalities], axis=0)]
+    if stage.items_per_source is not None:
+        require_sources(dataset, usable)
+    if any(isinstance(part, PairwiseConfig) and part.mask_overlaps for part in stage.objective.parts.values()):
+        require_segments(dataset, usable)
 
 
 def _check_splits(config: ExperimentConfig, dataset: Dataset) -> None:

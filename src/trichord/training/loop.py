@@ -118,7 +118,7 @@ def train_stage(
             seed_everything(derive_seed(seed, "dropout", start.stage, epoch, step, rank()))
             system.train()
             training_mode(system.model.encoders, config.train)
-            factor = schedule_factor(epoch * source.num_steps + step, total_steps, config.optimizer)
+            factor = schedule_factor(epoch * source.num_steps + step, total_steps, config.optimizer, source.num_steps)
             set_learning_rate(optimizer, factor * config.optimizer.learning_rate)
             terms: LossTerms = prepared(batch.to(engine.device))
             require_finite(terms, position)

@@ -24,7 +24,9 @@ class OptimizerConfig(Config):
             are never decayed.
         betas: decay rates of Adam's moments.
         warmup_steps: steps of linear warm-up from 0 to the peak.
-        schedule: after the warm-up, "cosine" to 0 at the stage's last step, or "constant".
+        schedule: after the warm-up, "cosine" to 0 at the stage's last step, "constant", or "epoch decay": the rate is
+            multiplied by `decay` after every epoch.
+        decay: see `schedule`.
         gradient_norm: largest norm of the gradient, larger ones are scaled down; None leaves gradients as they are.
     """
 
@@ -32,7 +34,8 @@ class OptimizerConfig(Config):
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     warmup_steps: int = 0
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "epoch decay"] = "cosine"
+    decay: float = 0.9
     gradient_norm: float | None = None
 
     def __post_init__(self) -> None:
@@ -42,9 +45,11 @@ class OptimizerConfig(Config):
         for name, value in (("weight_decay", self.weight_decay), ("warmup_steps", self.warmup_steps)):
             if value < 0:
                 raise ConfigError(f"{name} must not be negative, got {value}")
+        if not 0 < self.decay <= 1:
+            raise ConfigError(f"decay lies in (0, 1], got {self.decay}")
 
 
-def schedule_factor(step: int, total_steps: int, config: OptimizerConfig) -> float:
+def schedule_factor(step: int, total_steps: int, config: OptimizerConfig, steps_per_epoch: int = 1) -> float:
     """Return the share of the peak learning rate at `step` (from 0) of `total_steps`.
 
     As published for MCN: linear warm-up, then half a cosine over what remains. We count the first step as 1 of the
@@ -54,6 +59,8 @@ def schedule_factor(step: int, total_steps: int, config: OptimizerConfig) -> flo
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
         return 1.0
+    if config.schedule == "epoch decay":
+        return float(config.decay ** (step // steps_per_epoch))
     progress = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
