@@ -71,11 +71,11 @@ def embed_split(
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size counts instances and is at least 1, got {batch_size}")
-    place = _device(model) if device is None else torch.device(device)
+    place = model_device(model) if device is None else torch.device(device)
     wanted = {name: item_instances(dataset, name, items) for name in modalities}
     total, done = sum(len(instances) for instances, _ in wanted.values()), 0
     tables: dict[str, EmbeddingTable] = {}
-    with _evaluating(model), lent_words(model, dataset, modalities), torch.inference_mode():
+    with evaluating(model), lent_words(model, dataset, modalities), torch.inference_mode():
         for name, (instances, owners) in wanted.items():
             parts: list[np.ndarray] = []
             for first in range(0, len(instances), batch_size):
@@ -114,13 +114,14 @@ def _encode(model: nn.Module, dataset: Dataset, name: str, instances: np.ndarray
     return vectors
 
 
-def _device(model: nn.Module) -> torch.device:
+def model_device(model: nn.Module) -> torch.device:
+    """Return where a model's first parameter is; the CPU for a model without any."""
     first = next(model.parameters(), None)
     return torch.device("cpu") if first is None else first.device
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Put every module in evaluation mode, and afterwards back into the mode it was in."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

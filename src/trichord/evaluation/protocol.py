@@ -29,6 +29,7 @@ class Protocol:
         precision: number format of the scores.
         similarity: "dot product of unit vectors" or "dot product".
         fusion: how a side of several modalities is made one vector: "sum of vectors" or "sum of unit vectors".
+        benchmark: name of the benchmark, with what deviates from it; "none" where a split was measured like any other.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Protocol:
     gallery_captions: str
     similarity: str
     fusion: str
+    benchmark: str = "none"
     denominator: str = "every query of every item; an item without a query counts as one"
     missing_policy: str = "miss"
     tie_policy: str = "expected"

@@ -176,4 +176,5 @@ def _protocol(spelled: str, evaluated: EvaluationSet, ranked: RankedTask, config
         gallery_captions=ranked.gallery.captions,
         similarity=config.similarity,
         fusion=config.fusion,
+        benchmark=evaluated.benchmark,
     )

@@ -12,7 +12,7 @@ from trichord.batch import Embeddings, Features
 from trichord.config import Config
 from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, DataError
-from trichord.evaluation.embed import EmbeddingTable, _device, _evaluating, embed_split
+from trichord.evaluation.embed import EmbeddingTable, embed_split, evaluating, model_device
 from trichord.modality import AUDIO
 from trichord.shapes import Int
 
@@ -111,10 +111,10 @@ def embed_audio_seconds(
             row=dataset.ids[item],
             remedy="write the frames of the whole video as one sequence",
         )
-    whole, place = frames.values[0], _device(model)
+    whole, place = frames.values[0], model_device(model)
     windows = audio_windows(num_seconds, len(whole), config)
     parts = []
-    with _evaluating(model), torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for first in range(0, num_seconds, seconds_at_once):
             chosen = slice(first, first + seconds_at_once)
             features = _cut(whole, windows.start[chosen], windows.stop[chosen]).to(place)

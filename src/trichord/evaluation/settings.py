@@ -60,6 +60,8 @@ class EvaluationSet:
         items: (items,) rows of the items in the data set, distinct.
         items_hash: hash of their ids, in order.
         known: the modalities of the data set.
+        benchmark: name of the benchmark these items are, see `trichord.evaluation.benchmark`; "none" where they are a
+            split like any other.
     """
 
     dataset: str
@@ -68,6 +70,7 @@ class EvaluationSet:
     items: Int[np.ndarray, " items"]
     items_hash: str
     known: tuple[Modality, ...]
+    benchmark: str = "none"
 
     def __post_init__(self) -> None:
         if len(self.items) == 0 or len(np.unique(self.items)) != len(self.items):
