@@ -12,19 +12,28 @@ from trichord.errors import TrichordError, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "make a planted corpus, train every order, and check the winners"),
+    "generate": ("generate", "write files in the published formats, with planted signal"),
     "import arrays": ("import_arrays", "make a data set from npz, npy and jsonl files"),
+    "import howto100m": ("import_howto100m", "make a data set from features and captions of narrated video"),
+    "import youcook2": ("import_youcook2", "make a data set from the published YouCook2 pickles"),
+    "import msrvtt": ("import_msrvtt", "make a data set from the published MSR-VTT pickles and the list of its test"),
+    "import lsmdc": ("import_lsmdc", "make a data set from the published LSMDC pickles"),
+    "import crosstask": ("import_crosstask", "make a data set from CrossTask features, annotations and steps"),
     "data check": ("data_check", "validate a data set and print what is in it"),
     "train": ("train", "train one order of one recipe"),
+    "finetune": ("fine_tune", "go on training a finished run on other data"),
     "evaluate": ("evaluate", "measure a finished run on a split"),
+    "diagnose": ("diagnose", "say what to check first when a run scores badly"),
     "compare": ("compare", "print the table of several runs, with intervals and paired differences"),
     "study orders": ("study_orders", "train and compare several orders over several seeds"),
+    "reproduce": ("reproduce", "fill the table of the lab from published files, beside all quoted rows"),
     "doctor": ("doctor", "print what is installed and whether it works"),
 }
 
 
 def usage() -> str:
     """Return the list of commands."""
-    lines = [f"  {name:<15} {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines = [f"  {name:<17} {purpose}" for name, (_, purpose) in COMMANDS.items()]
     return "usage: trichord COMMAND [options]; trichord COMMAND --help\n\n" + "\n".join(lines)
 
 

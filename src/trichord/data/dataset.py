@@ -223,4 +223,5 @@ def _open_modality(path: Path, entry: ModalityHeader, num_items: int, segments: 
 
 def _specify(entry: ModalityHeader, stored: StoredModality) -> ModalitySpec:
     num_words = len(stored.table.words) if isinstance(stored, StoredWords) else 0
-    return ModalitySpec(entry.modality, entry.kind, entry.dim, stored.index.total, num_words, entry.words)
+    cut = bool(entry.streams)
+    return ModalitySpec(entry.modality, entry.kind, entry.dim, stored.index.total, num_words, entry.words, cut)

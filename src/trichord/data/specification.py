@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Stream:
     def __post_init__(self) -> None:
         if not self.name.isalnum() or self.name in ("items", "offsets", "words", "vocabulary"):
             raise ConfigError(f"a stream's name is letters and digits, and no name of another file; got {self.name!r}")
-        if type(self.dim) is not int or self.dim < 1 or not self.rate > 0:
+        if type(self.dim) is not int or self.dim < 1 or not 0 < self.rate < math.inf:
             raise ConfigError(f"stream {self.name!r} has a positive dim and rate, got {self.dim!r} and {self.rate!r}")
 
 
@@ -46,11 +47,14 @@ class WordsSource:
         source: name of the file of word vectors, for people.
         fingerprint: what identifies it; models and data of unlike word vectors do not go together.
         tokenizer: how captions were cut into words.
+        tokens, known: words of all captions, and those of them that have a vector; 0 where they were not counted.
     """
 
     source: str
     fingerprint: str
     tokenizer: str
+    tokens: int = 0
+    known: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class ModalitySpec:
         num_instances: counted over all items.
         num_words: size of the table of word vectors, for "words"; 0 for other kinds.
         words: where the word vectors come from, for "words"; None for other kinds.
+        cut: whether it is cut from features of whole source videos.
     """
 
     modality: Modality
@@ -143,6 +148,7 @@ class ModalitySpec:
     num_instances: int
     num_words: int = 0
     words: WordsSource | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,9 +250,9 @@ def _read_modality(name: str, entry: Any, path: Path) -> ModalityHeader:
     words = None
     if "words" in entry:
         _check_type(entry["words"], dict, f"{where}.words", path)
-        _check_keys(entry["words"], ("source", "fingerprint", "tokenizer"), (), path, f"{where}.words")
+        _check_keys(entry["words"], ("source", "fingerprint", "tokenizer"), ("tokens", "known"), path, f"{where}.words")
         for key, value in entry["words"].items():
-            _check_type(value, str, f"{where}.words.{key}", path)
+            _check_type(value, int if key in ("tokens", "known") else str, f"{where}.words.{key}", path)
         words = WordsSource(**entry["words"])
     if "max_steps" in entry:
         _check_type(entry["max_steps"], int, f"{where}.max_steps", path)

@@ -1,8 +1,10 @@
 """Features that lie once per source video; an item is its segment, cut from the streams when it is read.
 
 A segment [start, end) in seconds takes the rows int(start * rate) to int(end * rate) of a stream, both included, as
-published for MCN; what lies before 0 or beyond the end is not there. Pooled features are the maximum over the rows of
-each stream, brought to length one, side by side. An item whose segment has no row in a stream lacks the modality.
+published for MCN's 2D and 3D features; what lies before 0 or beyond the end is not there. Log-mel frames are cut by
+the same rule, where the published code begins half an analysis window (1.25 frames) earlier. Pooled features are the
+maximum over the rows of each stream, brought to length one, side by side. An item whose segment has no row in a stream
+lacks the modality.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from trichord.errors import DataError
 from trichord.shapes import Float, Int
 
 SMALLEST_NORM = 1e-12
+LOOKED_AT = 4096
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ def segment_rows(
     """Return first row and end of the items' segments in a stream; they are equal where there is nothing."""
     source = segments.source[items]
     known = (source >= 0) & np.isfinite(segments.start[items]) & np.isfinite(segments.end[items])
-    begin = arrays.offsets[np.where(known, source, 0)]
-    length = arrays.offsets[np.where(known, source, 0) + 1] - begin
+    place = np.where(known, source, 0)
+    offsets = arrays.offsets if known.any() else np.zeros(2, np.int64)  # there may be no source at all
+    begin, length = offsets[place], np.diff(offsets)[place]
     start, end = (np.where(known, seconds[items], 0.0) for seconds in (segments.start, segments.end))
     first = np.clip(np.floor(start * arrays.stream.rate), 0, length).astype(np.int64)
     last = np.clip(np.floor(end * arrays.stream.rate) + 1, first, length).astype(np.int64)
@@ -125,8 +129,14 @@ class StoredStreams(StoredModality):
         return f"source {self.segments.sources[place]!r}"
 
     def content(self) -> list[np.ndarray]:
-        """Return the streams, their offsets, and which segments are cut."""
-        arrays = [part for entry in self.streams for part in (entry.values, entry.offsets)]
+        """Return rows spread evenly over the streams, their offsets, and which segments are cut.
+
+        Streams may be terabytes, so a change of rows between those that are looked at is not noticed.
+        """
+        arrays: list[np.ndarray] = []
+        for entry in self.streams:
+            looked_at = np.unique(np.linspace(0, max(len(entry.values) - 1, 0), LOOKED_AT).astype(np.int64))
+            arrays += [np.asarray(entry.values[looked_at[: len(entry.values)]]), entry.offsets]
         return [*arrays, self.segments.source]
 
 

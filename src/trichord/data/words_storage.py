@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +122,8 @@ def open_words(folder: Path, header: ModalityHeader, num_items: int) -> StoredWo
             file=table_file,
             remedy="write one vector per word",
         )
-    if not isinstance(words, list) or len(words) != len(vectors) or len(set(map(json.dumps, words))) != len(words):
+    good = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    if not good or len(words) != len(vectors) or len(set(words)) != len(words):
         raise DataError(
             f"the words are a list of {len(vectors)} distinct strings, one for each vector",
             file=words_file,

@@ -65,7 +65,7 @@ def write_dataset(
         ConfigError: the folder exists, or a modality that is not standard has no letter.
     """
     path = Path(path)
-    _check_place(path, overwrite)
+    check_place(path, overwrite)
     header = Header(
         name,
         tuple(_header(key, arrays) for key, arrays in modalities.items()),
@@ -87,13 +87,14 @@ def write_dataset(
     try:
         _fill(temporary, header, table, stored)
         Dataset.open(temporary)
-        _replace(temporary, path)
+        replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Dataset.open(path)
 
 
-def _check_place(path: Path, overwrite: bool) -> None:
+def check_place(path: Path, overwrite: bool) -> None:
+    """Raise `ConfigError` where a data set may not be written: something else is there, or one that must stay."""
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not (path / HEADER_FILE).is_file():
@@ -137,7 +138,8 @@ def _fill(folder: Path, header: Header, table: Any, stored: Mapping[str, StoredA
             os.fsync(handle.fileno())
 
 
-def _replace(temporary: Path, path: Path) -> None:
+def replace_folder(temporary: Path, path: Path) -> None:
+    """Move a finished folder into its place, where an older one may be."""
     if not path.exists() or not any(path.iterdir()):
         os.replace(temporary, path)
         return

@@ -1,8 +1,10 @@
 """Multimodal Clustering Networks (Chen et al., ICCV 2021, arXiv 2104.12671), as published and without its faults.
 
-Both build the same encoders from what the data hold: gated units on pooled vectors, word max-pool on word sequences
-(text), ResDAVEnet on log-mel sequences (every other modality with sequences). `mcn` makes each published choice by
-name, also those that are faults; `mcn_fixed` makes the others. docs/objectives.md says what each costs.
+Both build the same encoders from what the data hold: gated units on pooled vectors, word max-pool on words or word
+vectors (text), ResDAVEnet on log-mel sequences (every other modality with sequences). From narrated video, a batch is
+made of source videos, several clips of each; in the fixed form clips that overlap are no negatives of each other.
+`mcn` makes each published choice by name, also those that are faults; `mcn_fixed` makes the others. docs/objectives.md
+says what each costs.
 """
 
 from __future__ import annotations
@@ -42,9 +44,10 @@ class Size:
     learning_rate: float = 1e-4
     training_frames: int = 1000
     evaluation_frames: int = 5120
+    items_per_source: int = 32
 
 
-LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3, evaluation_frames=1000)
+LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3, evaluation_frames=1000, items_per_source=8)
 
 
 def mcn(spec: DatasetSpec, order: str = "AVT", seed: int = 0, size: Size = Size()) -> ExperimentConfig:
@@ -82,7 +85,7 @@ def _network(spec: DatasetSpec, order: str, seed: int, size: Size, *, published:
         evaluation=MeasurementConfig(
             scoring=EvaluationConfig(similarity="dot product" if published else "dot product of unit vectors")
         ),
-        stages=tuple(_stage(stage, encoders, size, published) for stage in stages),
+        stages=tuple(_stage(stage, encoders, size, published, narrated=any(e.cut for e in used)) for stage in stages),
     )
 
 
@@ -110,10 +113,14 @@ def _encoder(entry: ModalitySpec, size: Size, published: bool) -> EncoderConfig:
     )
 
 
-def _stage(stage: OrderStage, encoders: dict[str, EncoderConfig], size: Size, published: bool) -> StageConfig:
+def _stage(
+    stage: OrderStage, encoders: dict[str, EncoderConfig], size: Size, published: bool, *, narrated: bool
+) -> StageConfig:
     contrast = MaskedMarginSoftmaxConfig(margin=0.001) if published else InfoNCEConfig()
     parts = {
-        "contrast": PairwiseConfig(objective=contrast, pairs=stage_pairs(stage)),
+        "contrast": PairwiseConfig(
+            objective=contrast, pairs=stage_pairs(stage), mask_overlaps=narrated and not published
+        ),
         "cluster": ClusterConfig(
             modalities=stage.modalities,
             dim=size.dim,
@@ -141,5 +148,6 @@ def _stage(stage: OrderStage, encoders: dict[str, EncoderConfig], size: Size, pu
         optimizer=optimizer,
         epochs=30,
         batch_size=size.batch_size,
+        items_per_source=size.items_per_source if narrated else None,
         keep="last" if published else "best",
     )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import trichord
 from trichord.config import leaves
 from trichord.errors import RunError
 from trichord.files import write_text
-from trichord.optional import require
 from trichord.reports import numbers
 from trichord.reports.against import Standing, stand_against
 from trichord.reports.curves import StageVerdict
@@ -25,11 +22,8 @@ from trichord.reports.plot_style import BASELINE, VARIABLES, styles
 from trichord.reports.remarks import change_lines, legend, protocol_lines, show_value
 from trichord.reports.summary import order_winners, primary_metric, summarise_table
 from trichord.reports.table import Row, Table
+from trichord.reports.template import render
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-PURPOSE = "writing an HTML report"
 TASKS_PER_BLOCK = 4
 
 
@@ -70,25 +64,7 @@ def render_page(table: Table, entries: Sequence[Entry], title: str) -> str:
             f"the table holds {list(table.labels)}, the entries are {[entry.label for entry in entries]}; "
             "pass the entries the table was built from"
         )
-    markup = require("markupsafe", "report", PURPOSE).Markup
-    folder = files("trichord.reports")
-    template = _template_environment().from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
-    css = folder.joinpath("page.css").read_text(encoding="utf-8")
-    figures = {name: None if svg is None else markup(svg) for name, svg in draw_figures(table, entries).items()}
-    page: str = template.render(
-        title=title, css=markup(css), figures=figures, version=trichord.__version__, **_context(table, entries)
-    )
-    return page + "\n"
-
-
-def _template_environment() -> Environment:
-    """Escape every text that is not marked as safe, and refuse a name the template knows and nobody gave."""
-    jinja = require("jinja2", "report", PURPOSE)
-    environment: Environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined)
-    environment.globals.update(
-        show=numbers.show, show_range=numbers.show_range, show_signed=numbers.show_signed, show_value=show_value
-    )
-    return environment
+    return render("page.html", title=title, figures=draw_figures(table, entries), **_context(table, entries))
 
 
 def draw_figures(table: Table, entries: Sequence[Entry]) -> dict[str, str | None]:

@@ -62,6 +62,7 @@ class ExperimentConfig(Config):
         selection: how the best epoch is found.
         evaluation: how the result is measured.
         precision: numbers used in matrix products; "auto" is bfloat16 on a GPU that has it and float32 elsewhere.
+        initial: hash of the weights that training starts from; None starts from random ones.
     """
 
     recipe: str
@@ -74,6 +75,7 @@ class ExperimentConfig(Config):
     selection: SelectionConfig = SelectionConfig()
     evaluation: MeasurementConfig = MeasurementConfig()
     precision: Precision = "auto"
+    initial: str | None = None
 
     def __post_init__(self) -> None:
         known = self.modalities

@@ -24,6 +24,8 @@ from trichord.randomness import derive_seed
 from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
 from trichord.runs.environment import describe_environment
 from trichord.runs.experiment import ExperimentConfig
+from trichord.runs.initial import check_initial, start_from
+from trichord.runs.model import Model
 from trichord.runs.options import RunOptions
 from trichord.runs.recorder import Interruption, Recorder, Validate
 from trichord.runs.statistics import fit_statistics, take_words
@@ -57,6 +59,7 @@ def run_experiment(
     *,
     recipe: ExperimentConfig | None = None,
     options: RunOptions | None = None,
+    initial: Model | None = None,
 ) -> RunDirectory:
     """Train and measure; go on where an earlier call stopped; return at once when the run is finished.
 
@@ -66,27 +69,29 @@ def run_experiment(
         out: run folder; made if it does not exist.
         recipe: the configuration before any field was overridden, to record what was changed; None: nothing was.
         options: choices that do not change the numbers.
+        initial: the model training starts from, where `config.initial` names one.
 
     Raises:
         DataError: the data cannot serve the experiment.
-        RunError: the folder holds something else or is busy.
+        RunError: the folder holds something else or is busy, or `initial` is not the model that the experiment names.
         TrainingError: training cannot go on.
         KeyboardInterrupt: the user stopped it; a checkpoint was written first.
     """
     options = options or RunOptions()
     check_data(config, dataset)
+    check_initial(config, initial)
     directory = RunDirectory(out)
     changes = {} if recipe is None else difference(recipe, config)
     identity = identify(dataset)
     engine = Engine(config.precision, options.device)
     if not is_main():
         barrier()
-        _carry_out(config, dataset, directory, options, engine)
+        _carry_out(config, dataset, directory, options, engine, initial)
         return directory
     with directory.lock():
         directory.begin(RunRecord(config, changes, identity))
         barrier()
-        _carry_out(config, dataset, directory, options, engine)
+        _carry_out(config, dataset, directory, options, engine, initial)
     return directory
 
 
@@ -107,12 +112,20 @@ def identify(dataset: Dataset) -> DatasetIdentity:
 
 
 def _carry_out(
-    config: ExperimentConfig, dataset: Dataset, directory: RunDirectory, options: RunOptions, engine: Engine
+    config: ExperimentConfig,
+    dataset: Dataset,
+    directory: RunDirectory,
+    options: RunOptions,
+    engine: Engine,
+    initial: Model | None,
 ) -> None:
     if directory.finished:
         return
     checkpoint = load_checkpoint(directory.checkpoint_file) if directory.checkpoint_file.exists() else None
-    model = build_model(config, dataset if checkpoint is None else None).to(engine.device)
+    model = build_model(config, dataset if checkpoint is None else None)
+    if initial is not None and checkpoint is None:
+        start_from(model, initial)
+    model.to(engine.device)
     run = Run(config, dataset, directory, options, engine, model, Interruption())
     if is_main():
         record_environment(directory, engine, anew=checkpoint is None)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from trichord.data import Dataset
 from trichord.errors import ConfigError, RunError, TrichordError
-from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, run_experiment
+from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, load, run_experiment
 
 LARGE_MODEL = 20_000_000
 
@@ -35,11 +35,13 @@ class PlannedRun:
         folder: its run folder.
         config: the experiment.
         recipe: the experiment before fields were overridden, to record the changes.
+        initial: run folder of the model it starts from; None starts from random weights.
     """
 
     folder: Path
     config: ExperimentConfig
     recipe: ExperimentConfig
+    initial: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def run_planned(
 def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcome:
     """Carry out one run and say how it ended."""
     try:
-        run_experiment(plan.config, dataset, plan.folder, recipe=plan.recipe, options=options)
+        initial = None if plan.initial is None else load(plan.initial)
+        run_experiment(plan.config, dataset, plan.folder, recipe=plan.recipe, options=options, initial=initial)
     except KeyboardInterrupt:
         return Outcome(plan.folder, "interrupted")
     except TrichordError as error:

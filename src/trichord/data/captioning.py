@@ -1,0 +1,80 @@
+"""The captions of a data set as word ids: words are looked up once, when all captions are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trichord.data.specification import WordsSource
+from trichord.data.tokens import Tokenizer
+from trichord.data.word2vec import read_source, read_vocabulary
+from trichord.data.wording import Coverage, index_captions, wanted_words
+from trichord.data.words_storage import WordTable
+from trichord.shapes import Int
+
+
+@dataclass(frozen=True)
+class WordedCaptions:
+    """Captions and the ids of their words.
+
+    Args:
+        captions: the captions of every item of which a word is known.
+        ids: (words,) ids, one caption after another.
+        lengths: number of words of each of these captions, item by item.
+        wordless: (item, caption) of which no word is known; they are not among `captions`.
+        table: the words and their vectors.
+        coverage: how much is known.
+    """
+
+    captions: list[list[str]]
+    ids: Int[np.ndarray, " words"]
+    lengths: list[list[int]]
+    wordless: list[tuple[int, str]]
+    table: WordTable
+    coverage: Coverage
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How captions become ids.
+
+    Args:
+        tokenizer: cuts captions into words.
+        vectors: file of word vectors, word2vec binary.
+    """
+
+    tokenizer: Tokenizer
+    vectors: Path
+
+    def describe(self) -> tuple[WordsSource, int]:
+        """Return what dataset.json says about the words, and the width of the vectors; the file is not scanned.
+
+        Raises:
+            DataError: the file is missing or no word2vec binary file.
+        """
+        source = read_source(self.vectors)
+        settings = {**self.tokenizer.config.to_dict(), **self.tokenizer.versions}
+        name = type(self.tokenizer).__name__
+        described = json.dumps({key: value for key, value in settings.items() if key != "config"}, ensure_ascii=False)
+        return WordsSource(source.file, source.fingerprint, f"{name} {described}"), source.dim
+
+    def index(self, captions: Sequence[Sequence[str]], *, progress: bool = False) -> WordedCaptions:
+        """Look up the words of the captions of every item; the file of word vectors is scanned once."""
+        flat = [caption for of_item in captions for caption in of_item]
+        vocabulary = read_vocabulary(self.vectors, wanted_words(flat, self.tokenizer), progress=progress)
+        indexed = index_captions(flat, self.tokenizer, vocabulary.ids())
+        kept: list[list[str]] = []
+        lengths: list[list[int]] = []
+        wordless: list[tuple[int, str]] = []
+        counts = iter(np.diff(indexed.offsets).tolist())
+        for item, of_item in enumerate(captions):
+            counted = [(caption, next(counts)) for caption in of_item]
+            kept.append([caption for caption, number in counted if number])
+            lengths.append([number for _, number in counted if number])
+            wordless += [(item, caption) for caption, number in counted if not number]
+        table = WordTable(vocabulary.words, vocabulary.vectors, vocabulary.source.fingerprint)
+        return WordedCaptions(kept, indexed.ids.astype(np.int32), lengths, wordless, table, indexed.coverage)

@@ -1,0 +1,43 @@
+"""`trichord import lsmdc`: lsmdc_train.pkl and lsmdc_test.pkl, as MCN and AVLnet read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trichord.data.importers.clips import ClipFile, ClipFormat, PublishedImport, import_clips
+from trichord.data.packing import PackReport
+
+TRAIN_FILE, TEST_FILE = "lsmdc_train.pkl", "lsmdc_test.pkl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LsmdcImport(PublishedImport):
+    """LSMDC in the published pickles: "train" and "val" (held out of training), and the 1,000 clips of "test".
+
+    Args:
+        test_only: there is no training file, or it is not wanted.
+    """
+
+    test_only: bool = False
+
+
+FORMAT = ClipFormat(captions="caption", video=("2d_pooled", "3d_pooled"), source=str)
+
+
+def import_lsmdc(config: LsmdcImport) -> PackReport:
+    """Import LSMDC.
+
+    Raises:
+        DataError: a file is missing, broken, or asks for code to be run; or too many entries are unusable.
+        ConfigError: `out` exists.
+    """
+    train = [] if config.test_only else [ClipFile(config.features / TRAIN_FILE, FORMAT, "train")]
+    return import_clips(
+        config,
+        "lsmdc",
+        [*train, ClipFile(config.features / TEST_FILE, FORMAT, "test")],
+        description="LSMDC clips as published with MCN and AVLnet",
+    )
+
+
+LsmdcImport.target = import_lsmdc

@@ -1,0 +1,55 @@
+"""Leakage: videos that are learnt from and evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trichord.data.dataset import Dataset
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Videos that two lists share.
+
+    Args:
+        training, evaluated: names of the lists.
+        shared: ids of the videos in both, in order.
+        num_training, num_evaluated: number of videos of either list.
+    """
+
+    training: str
+    evaluated: str
+    shared: tuple[str, ...]
+    num_training: int
+    num_evaluated: int
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        if not self.shared:
+            return (
+                f"No leakage: none of the {self.num_evaluated:,} videos of {self.evaluated} is among the "
+                f"{self.num_training:,} of {self.training}"
+            )
+        more = f", and {len(self.shared) - SHOWN} more" if len(self.shared) > SHOWN else ""
+        return (
+            f"LEAKAGE: {len(self.shared)} of the {self.num_evaluated:,} videos of {self.evaluated} are also in "
+            f"{self.training}: {', '.join(self.shared[:SHOWN])}{more}; leave them out of training"
+        )
+
+
+def find_leak(training: Iterable[str], evaluated: Iterable[str], names: tuple[str, str]) -> Leak:
+    """Compare two lists of video ids; `names` says what they are."""
+    learnt, measured = set(training), set(evaluated)
+    return Leak(*names, tuple(sorted(learnt & measured)), len(learnt), len(measured))
+
+
+def split_videos(dataset: Dataset, *splits: str) -> list[str]:
+    """Return the video of every item of the splits: its source, or its own id where it has none."""
+    sources = dataset.source
+    items = dataset.split(*splits).tolist()
+    found = [None if sources is None else sources[item] for item in items]
+    return [dataset.ids[item] if source is None else source for item, source in zip(items, found, strict=True)]

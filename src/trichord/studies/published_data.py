@@ -1,0 +1,160 @@
+"""Folders of published files as data sets: imported once beside the study, and opened where that was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trichord.data import Dataset
+from trichord.data.dataset import HEADER_FILE
+from trichord.data.importers.clips import Language
+from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m
+from trichord.data.importers.lsmdc import TRAIN_FILE as LSMDC_TRAIN_FILE
+from trichord.data.importers.lsmdc import LsmdcImport, import_lsmdc
+from trichord.data.importers.msrvtt import TRAIN_FILES, MsrvttImport, import_msrvtt
+from trichord.data.importers.youcook2 import TRAIN_FILE as YOUCOOK2_TRAIN_FILE
+from trichord.data.importers.youcook2 import YouCook2Import, import_youcook2
+from trichord.data.packing import IMPORT_FILE, PackReport
+from trichord.errors import DataError
+from trichord.files import read_json
+
+WORDS_FILE = "GoogleNews-vectors-negative300.bin"
+_TRAIN_FILES = {
+    "youcook2": {"": YOUCOOK2_TRAIN_FILE},
+    "msrvtt": {key: TRAIN_FILES[key] for key in ("9k", "7k")},
+    "lsmdc": {"": LSMDC_TRAIN_FILE},
+}
+LIST_FILES = ("HowTo100M_1166_videopaths.txt", "HowTo100M_336_videopaths.txt", "videopaths.csv")
+
+
+@dataclass(frozen=True)
+class PublishedFolders:
+    """Where the published files of a study lie.
+
+    Args:
+        folders: name of a data set ("youcook2", "msrvtt", "lsmdc", "howto100m") -> its folder, of published files or
+            already imported.
+        words: file of word vectors; None: GoogleNews-vectors-negative300.bin in one of the folders or beside them.
+        videos: training list of HowTo100M; None: a list of a published name in its folder.
+        language: how captions are cut into words.
+    """
+
+    folders: Mapping[str, Path]
+    words: Path | None = None
+    videos: Path | None = None
+    language: Language = "english"
+
+
+@dataclass(frozen=True)
+class OpenedFolder:
+    """A data set, and what was not there when it was imported, in sentences."""
+
+    dataset: Dataset
+    missing: tuple[str, ...]
+
+
+def open_folders(published: PublishedFolders, out: Path, *, progress: bool = True) -> dict[str, OpenedFolder]:
+    """Open or import every folder.
+
+    All folders are looked at before anything is imported.
+
+    Args:
+        published: the folders.
+        out: where data sets are made: out/NAME.
+        progress: show progress bars.
+
+    Raises:
+        DataError: a folder or a file in it is missing or broken, or a data set in `out` was made from other files.
+    """
+    for name, folder in published.folders.items():
+        if not folder.is_dir():
+            raise DataError("the folder does not exist", file=folder, remedy=f"check the path given as --{name}")
+    raw = {name: folder for name, folder in published.folders.items() if not (folder / HEADER_FILE).exists()}
+    words = find_words(published, raw) if raw else None
+    plans = {} if words is None else {name: _plan(name, published, words, out, progress) for name in raw}
+    opened = {}
+    for name, folder in published.folders.items():
+        if name in plans:
+            opened[name] = plans[name].open()
+        else:
+            opened[name] = OpenedFolder(Dataset.open(folder), ())
+    return opened
+
+
+def find_words(published: PublishedFolders, raw: Mapping[str, Path]) -> Path:
+    """Return the file of word vectors: the one that is named, or that of the published name in or beside a folder."""
+    if published.words is not None:
+        return published.words
+    looked = list(dict.fromkeys(place for folder in raw.values() for place in (folder, folder.resolve().parent)))
+    for place in looked:
+        if (place / WORDS_FILE).is_file():
+            return place / WORDS_FILE
+    raise DataError(
+        f"no word vectors: there is no {WORDS_FILE} in {', '.join(map(str, looked))}",
+        remedy="put the file there, or name it with --words",
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An import that is to be done unless it was done before."""
+
+    out: Path
+    run: Callable[[], PackReport]
+    missing: tuple[str, ...] = ()
+
+    def open(self) -> OpenedFolder:
+        if not (self.out / HEADER_FILE).exists():
+            self.run()
+        elif not _made_from_these(self.out):
+            raise DataError(
+                "this data set was made from other files than those that are there now",
+                file=self.out,
+                remedy="choose another --out, or remove this folder so that it is imported anew",
+            )
+        return OpenedFolder(Dataset.open(self.out), self.missing)
+
+
+def _made_from_these(folder: Path) -> bool:
+    """Whether the files that a data set was imported from are still those."""
+    if not (folder / IMPORT_FILE).exists():
+        return False
+    files = {Path(name): stamp for name, stamp in read_json(folder / IMPORT_FILE)["files"].items()}
+    return all(file.exists() and [file.stat().st_size, file.stat().st_mtime_ns] == files[file] for file in files)
+
+
+def _plan(name: str, published: PublishedFolders, words: Path, out: Path, progress: bool) -> _Plan:
+    folder, target = published.folders[name], out / name
+    common: dict[str, Any] = {
+        "features": folder,
+        "out": target,
+        "words": words,
+        "language": published.language,
+        "progress": progress,
+    }
+    if name == "howto100m":
+        narrated = HowTo100MImport(videos=published.videos or _find_list(folder), **common)
+        return _Plan(target, lambda: import_howto100m(narrated))
+    train = _TRAIN_FILES[name]
+    there = [key for key, file in train.items() if (folder / file).is_file()]
+    missing = () if there else (f"{folder} holds none of {', '.join(train.values())}: nothing is trained on {name}",)
+    if name == "msrvtt":
+        training: Literal["9k", "7k", "none"] = "none" if not there else "9k" if there[0] == "9k" else "7k"
+        clips = MsrvttImport(train=training, **common)
+        return _Plan(target, lambda: import_msrvtt(clips), missing)
+    if name == "youcook2":
+        cooking = YouCook2Import(test_only=not there, **common)
+        return _Plan(target, lambda: import_youcook2(cooking), missing)
+    movies = LsmdcImport(test_only=not there, **common)
+    return _Plan(target, lambda: import_lsmdc(movies), missing)
+
+
+def _find_list(folder: Path) -> Path:
+    for name in LIST_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(
+        f"there is no training list; looked for {', '.join(LIST_FILES)}", file=folder, remedy="name it with --videos"
+    )

@@ -1,0 +1,354 @@
+"""The reproduction: the lab's orders trained or loaded, measured under named protocols, beside all quoted rows.
+
+With narrated video (HowTo100M) every order is trained on it and measured zero-shot, and where a benchmark has training
+clips also fine-tuned on them; without it every order is trained on the benchmark's own training clips, from scratch.
+A checkpoint of the published code is measured zero-shot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from trichord.data import Dataset
+from trichord.data.leakage import find_leak, split_videos
+from trichord.data.packing import read_quarantine
+from trichord.diagnosis import diagnose
+from trichord.errors import ConfigError
+from trichord.evaluation.benchmark import BENCHMARKS, Benchmark, Regime, benchmark_items, evaluate_benchmark
+from trichord.evaluation.result import RetrievalResult, load_result
+from trichord.files import hash_tensors
+from trichord.modality import spell
+from trichord.recipes import Recipe, mcn
+from trichord.recipes.fine_tune import MSRVTT, YOUCOOK2, fine_tune
+from trichord.recipes.published import load_published
+from trichord.reports import Entry, Table, build_table, load_entries, write_page
+from trichord.reports.lab import LabTable, OurEntry, Section, build_lab_table
+from trichord.reports.lab.page import write_lab_page
+from trichord.reports.lab.table import TASK, write_lab_table
+from trichord.runs import ExperimentConfig, Model, RunDirectory, RunOptions, check_data, load
+from trichord.studies.machine import PlannedRun, run_planned
+from trichord.studies.orders import changed
+from trichord.studies.published_data import OpenedFolder
+
+ORDERS = ("AV_T", "VT_A", "AT_V")
+DEFAULTS = {"youcook2": "youcook2-3350", "msrvtt": "msrvtt-1k-jsfusion", "lsmdc": "lsmdc-1000"}
+NARRATED = "howto100m"
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What is reproduced.
+
+    Args:
+        recipe: the recipe of every run.
+        orders: spelled orders.
+        num_seeds: seeds 0, 1, ... of each.
+        changes: dotted path -> value, applied to every order that has the path.
+        checkpoint: file of the published code; None: there is none.
+    """
+
+    recipe: Recipe
+    orders: tuple[str, ...] = ORDERS
+    num_seeds: int = 1
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.orders or len(set(self.orders)) != len(self.orders) or self.num_seeds < 1:
+            raise ConfigError(f"orders are named once each and there is a seed, got {self.orders}, {self.num_seeds}")
+
+
+@dataclass(frozen=True)
+class ReproductionOutcome:
+    """The finished table, and where its page lies."""
+
+    table: LabTable
+    page: Path
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Runs of one regime on one data set."""
+
+    regime: Regime
+    folders: Sequence[Path]
+
+
+def reproduce(
+    study: Reproduction,
+    opened: Mapping[str, OpenedFolder],
+    out: Path,
+    *,
+    workers: int | None = None,
+    options: RunOptions | None = None,
+) -> ReproductionOutcome:
+    """Carry out the reproduction; finished runs and measurements are kept.
+
+    Args:
+        study: what is reproduced.
+        opened: name -> data set; "howto100m" is trained on, the others are benchmarks.
+        out: folder: runs/, table.json, table.md, report.html, and one page per data set and regime.
+        workers: runs at once; None decides by model and machine.
+        options: choices that do not change the numbers.
+
+    Raises:
+        ConfigError, DataError: before anything is trained, when a setting or the data do not fit.
+        RunError: some runs failed; the others are kept.
+    """
+    options = options or RunOptions()
+    narrated = opened.get(NARRATED)
+    benchmarks = {name: found for name, found in opened.items() if name != NARRATED}
+    if not benchmarks:
+        raise ConfigError("there is nothing to measure on: name --youcook2, --msrvtt or --lsmdc")
+    trainable = {name: found for name, found in benchmarks.items() if "train" in found.dataset.spec.splits}
+    if narrated is None and study.checkpoint is None and not trainable:
+        raise ConfigError(
+            "there is nothing to train on: name --howto100m or --checkpoint, or add the training files of a benchmark"
+        )
+    plans = _Plans(study, out, workers, options)
+    for found in [narrated] if narrated is not None else trainable.values():
+        plans.check(found.dataset)
+    pretrained = [] if narrated is None else plans.train(narrated.dataset, out / "runs" / NARRATED)
+    links: dict[str, dict[str, str]] = {}
+    sections = []
+    for name, found in benchmarks.items():
+        rows = []
+        if narrated is not None:
+            rows = [_Rows("zero-shot", pretrained)]
+            if name in trainable:
+                rows.append(_Rows("fine-tuned", plans.fine_tune(pretrained, found.dataset, out / "runs" / name)))
+        elif name in trainable:
+            rows = [_Rows("from scratch", plans.train(found.dataset, out / "runs" / name / "from-scratch"))]
+        sections.append(_measure(name, found, rows, narrated, study, out, links))
+    table = build_lab_table(sections)
+    write_lab_table(out, table)
+    write_lab_page(out / "report.html", table, links)
+    return ReproductionOutcome(table, out / "report.html")
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """Trains what a study plans."""
+
+    study: Reproduction
+    out: Path
+    workers: int | None
+    options: RunOptions
+
+    def configs(self, dataset: Dataset) -> list[tuple[ExperimentConfig, ExperimentConfig]]:
+        """Return (as changed, as the recipe gives it) of every order and seed."""
+        pairs = []
+        for order in self.study.orders:
+            for seed in range(self.study.num_seeds):
+                config = self.study.recipe(dataset.spec, order, seed)
+                if "val" not in dataset.spec.splits:
+                    config = replace(config, selection=replace(config.selection, split=None))
+                pairs.append((changed(config, self.study.changes), config))
+        return pairs
+
+    def check(self, dataset: Dataset) -> None:
+        for config, _ in self.configs(dataset):
+            check_data(config, dataset)
+
+    def train(self, dataset: Dataset, folder: Path) -> list[Path]:
+        """Train every order and seed on a data set."""
+        plans = [
+            PlannedRun(folder / config.order / f"seed-{config.seed}", config, recipe)
+            for config, recipe in self.configs(dataset)
+        ]
+        return self._run(plans, dataset, folder)
+
+    def fine_tune(self, pretrained: Sequence[Path], dataset: Dataset, folder: Path) -> list[Path]:
+        """Go on from every trained run on the clips of a benchmark."""
+        settings = YOUCOOK2 if dataset.spec.name == "youcook2" else MSRVTT
+        plans = []
+        for path in pretrained:
+            model = load(path)
+            published = not model.config.model.normalize
+            config = fine_tune(model, dataset.spec, model.config.seed, settings, published=published)
+            # Fine-tuning is joint; the order of the table is that of the run it goes on from.
+            place = folder / "fine-tuned" / model.config.order / f"seed-{config.seed}"
+            plans.append(PlannedRun(place, config, config, initial=path))
+        return self._run(plans, dataset, folder)
+
+    def _run(self, plans: Sequence[PlannedRun], dataset: Dataset, folder: Path) -> list[Path]:
+        done = run_planned(plans, dataset, workers=self.workers, options=self.options, description=folder.name)
+        return [directory.path for directory in done]
+
+
+def _measure(
+    name: str,
+    found: OpenedFolder,
+    rows: Sequence[_Rows],
+    narrated: OpenedFolder | None,
+    study: Reproduction,
+    out: Path,
+    links: dict[str, dict[str, str]],
+) -> Section:
+    """Measure all rows of one benchmark and gather what explains them."""
+    dataset, benchmark = found.dataset, benchmark_of(name, found.dataset)
+    items = benchmark_items(dataset, benchmark)
+    ours: list[OurEntry] = []
+    tables: dict[str, Table] = {}
+    explanations = [*found.missing, *_about_data(dataset, narrated)]
+    for row in rows:
+        entries = [_under_benchmark(entry, dataset, benchmark) for entry in load_entries(row.folders)]
+        if row.regime == "fine-tuned":
+            entries = [replace(entry, label=entry.folders[0].parent.name) for entry in _by_order(row.folders, entries)]
+        tables[row.regime] = build_table(entries)
+        page = f"{name}-{row.regime.replace(' ', '-')}.html"
+        write_page(out / page, tables[row.regime], entries, title=f"{name}, {row.regime}")
+        links.setdefault(name, {})[f"All tasks, paired tests and curves of {name}, {row.regime}"] = page
+        for entry in entries:
+            said = diagnose(
+                entry.folders[0],
+                narrated.dataset if row.regime == "zero-shot" and narrated is not None else dataset,
+                results=entry.results[0],
+                evaluated_on=dataset,
+            )
+            ours.append(OurEntry(row.regime, entry, said.sentence))
+        explanations += _about_runs(row.regime, entries)
+    if study.checkpoint is not None:
+        ours.append(OurEntry("zero-shot", _checkpoint_entry(study.checkpoint, dataset, benchmark, out / "runs" / name)))
+    regime: Regime = rows[0].regime if rows else "zero-shot"
+    return Section(
+        dataset=name,
+        benchmark=items.evaluated.benchmark,
+        deviations=items.deviations,
+        fingerprints={entry.regime: benchmark.identify(TASK, entry.regime) for entry in ours},
+        ours=tuple(ours),
+        regime=regime,
+        tables=tables,
+        explanations=tuple(explanations),
+    )
+
+
+def benchmark_of(name: str, dataset: Dataset) -> Benchmark:
+    """Return the benchmark that the lab measured on a data set, in the tasks that its modalities allow."""
+    (benchmark,) = (benchmark for benchmark in BENCHMARKS if benchmark.name == DEFAULTS[name])
+    letters = {modality.letter for modality in dataset.modalities}
+    return replace(benchmark, tasks=tuple(task for task in benchmark.tasks if set(task) - {">"} <= letters))
+
+
+def _under_benchmark(entry: Entry, dataset: Dataset, benchmark: Benchmark) -> Entry:
+    """Return the entry with its results under the benchmark, measured once and kept in the run folders."""
+    results = []
+    for folder in entry.folders:
+        inside = folder / "results" / f"{dataset.spec.name}-{benchmark.name}"
+        kept = _kept_results(inside, dataset, benchmark)
+        if kept is None:
+            model = load(folder)
+            scoring, size = model.config.evaluation.scoring, model.config.evaluation.batch_size
+            kept = evaluate_benchmark(model.encoder, dataset, benchmark, scoring, batch_size=min(size, BATCH))
+            for result in kept.values():
+                result.save(inside)
+        results.append(kept)
+    return replace(entry, results=tuple(results))
+
+
+def _kept_results(folder: Path, dataset: Dataset, benchmark: Benchmark) -> dict[str, RetrievalResult] | None:
+    wanted = benchmark_items(dataset, benchmark).evaluated
+    try:
+        found = {task: load_result(folder, task) for task in benchmark.tasks}
+    except ValueError:
+        return None
+    good = all(
+        result.protocol.dataset_fingerprint == wanted.fingerprint and result.protocol.benchmark == wanted.benchmark
+        for result in found.values()
+    )
+    return found if good else None
+
+
+def _by_order(folders: Sequence[Path], entries: Sequence[Entry]) -> list[Entry]:
+    """Split entries of fine-tuned runs, which are all joint, by the order of the run they went on from."""
+    orders = list(dict.fromkeys(folder.parent.name for folder in folders))
+    by_folder = {folder: (entry, k) for entry in entries for k, folder in enumerate(entry.folders)}
+    grouped = []
+    for order in orders:
+        members = [by_folder[folder] for folder in folders if folder.parent.name == order]
+        grouped.append(
+            replace(
+                members[0][0],
+                results=tuple(entry.results[k] for entry, k in members),
+                seeds=tuple(entry.seeds[k] for entry, k in members),
+                folders=tuple(entry.folders[k] for entry, k in members),
+                curves=tuple(entry.curves[k] for entry, k in members),
+                verdicts=tuple(entry.verdicts[k] for entry, k in members),
+                environments=tuple(entry.environments[k] for entry, k in members),
+            )
+        )
+    return grouped
+
+
+def _checkpoint_entry(path: Path, dataset: Dataset, benchmark: Benchmark, folder: Path) -> Entry:
+    """Measure a checkpoint of the published code."""
+    frames = 5120 if dataset.spec.name == "youcook2" else 3072
+    model: Model = load_published(path, evaluation_frames=frames)
+    inside = folder / "checkpoint" / model.identity
+    results = _kept_results(inside, dataset, benchmark)
+    if results is None:
+        scoring = model.config.evaluation.scoring
+        results = evaluate_benchmark(model.encoder, dataset, benchmark, scoring, batch_size=BATCH)
+        for result in results.values():
+            result.save(inside)
+    known = list(model.config.modalities)
+    settings = {"file": path.name, "weights": hash_tensors(dict(model.encoder.state_dict()))}
+    label = f"{path.name} ({spell(model.modalities, known)})"
+    return Entry(label, "baseline", (results,), (0,), (path,), settings)
+
+
+def _about_data(dataset: Dataset, narrated: OpenedFolder | None) -> list[str]:
+    """Return sentences on leakage, on what was left out, and on the words of captions."""
+    test = split_videos(dataset, "test")
+    said = []
+    if narrated is not None:
+        learnt = split_videos(narrated.dataset, "train")
+        said.append(find_leak(learnt, test, (f"{NARRATED} training", f"{dataset.spec.name} test")).sentence + ".")
+    if "train" in dataset.spec.splits:
+        names = (f"{dataset.spec.name} training", f"{dataset.spec.name} test")
+        said.append(find_leak(split_videos(dataset, "train"), test, names).sentence + ".")
+    quarantined = read_quarantine(dataset.path)
+    if quarantined:
+        said.append(
+            f"{len(quarantined)} things were left out on import, for instance {quarantined[0].id}: "
+            f"{quarantined[0].reason} (all: {dataset.path / 'quarantine.json'})."
+        )
+    for entry in dataset.spec.modalities:
+        if entry.words is not None and entry.words.tokens:
+            share = entry.words.known / entry.words.tokens
+            said.append(f"{share:.1%} of the words of the captions have a vector ({entry.words.source}).")
+    return said
+
+
+def _about_runs(regime: str, entries: Sequence[Entry]) -> list[str]:
+    """Return sentences on recipe, epochs and convergence of measured rows."""
+    said = []
+    for entry in entries:
+        config = RunDirectory(entry.folders[0]).record().config
+        parts = [f"recipe {config.recipe}"]
+        parts += [f"{path} {a!r} in the recipe, {b!r} here" for path, (a, b) in entry.changes.items()]
+        epochs = ", ".join(f"{verdict.stage} {verdict.epochs}" for verdict in entry.verdicts[0])
+        verdicts = "; ".join(dict.fromkeys(f"{v.stage}: {v.sentence}" for v in entry.verdicts[0]))
+        said.append(f"{entry.label}, {regime}: {'; '.join(parts)}; epochs {epochs}; {verdicts}.")
+    if entries:
+        said.append(_against_published(RunDirectory(entries[0].folders[0]).record().config))
+    return said
+
+
+def _against_published(config: ExperimentConfig) -> str:
+    """Say in which main settings an experiment differs from MCN as published."""
+    if config.recipe in ("mcn", "fine_tune"):
+        return "The settings are those published." if config.recipe == "mcn" else "Fine-tuned as published for AVLnet."
+    published = mcn.__name__
+    widths = {encoder.output_dim for encoder in config.model.encoders.values()}
+    stage = config.stages[0]
+    return (
+        f"Against the published recipe ({published}): width {', '.join(map(str, sorted(widths)))} (published 6144), "
+        f"batches of {stage.batch_size} clips (4096), learning rate {stage.optimizer.learning_rate:g} (0.0001), "
+        f"{'unit vectors' if config.model.normalize else 'raw vectors'} (raw vectors), stages of "
+        f"{', '.join(str(s.epochs) for s in config.stages)} epochs (30, one stage); the run's config.json has them all."
+    )
