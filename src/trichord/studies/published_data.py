@@ -10,7 +10,7 @@ from typing import Any, Literal
 from trichord.data import Dataset
 from trichord.data.dataset import HEADER_FILE
 from trichord.data.importers.clips import Language
-from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m
+from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m, read_videos
 from trichord.data.importers.lsmdc import TRAIN_FILE as LSMDC_TRAIN_FILE
 from trichord.data.importers.lsmdc import LsmdcImport, import_lsmdc
 from trichord.data.importers.msrvtt import TRAIN_FILES, MsrvttImport, import_msrvtt
@@ -21,6 +21,8 @@ from trichord.errors import DataError
 from trichord.files import read_json
 
 WORDS_FILE = "GoogleNews-vectors-negative300.bin"
+# Of narrated video, about so many videos are held out for validation and as many for a test, within these shares.
+HELD_OUT_VIDEOS, SHARE_AT_LEAST, SHARE_AT_MOST = 20, 0.001, 0.15
 _TRAIN_FILES = {
     "youcook2": {"": YOUCOOK2_TRAIN_FILE},
     "msrvtt": {key: TRAIN_FILES[key] for key in ("9k", "7k")},
@@ -135,7 +137,9 @@ def _plan(name: str, published: PublishedFolders, words: Path, out: Path, progre
         "progress": progress,
     }
     if name == "howto100m":
-        narrated = HowTo100MImport(videos=published.videos or _find_list(folder), **common)
+        videos = published.videos or _find_list(folder)
+        share = min(SHARE_AT_MOST, max(SHARE_AT_LEAST, HELD_OUT_VIDEOS / len(read_videos(videos))))
+        narrated = HowTo100MImport(videos=videos, validation=share, test=share, **common)
         return _Plan(target, lambda: import_howto100m(narrated))
     train = _TRAIN_FILES[name]
     there = [key for key, file in train.items() if (folder / file).is_file()]

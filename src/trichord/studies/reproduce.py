@@ -325,18 +325,28 @@ def _about_data(dataset: Dataset, narrated: OpenedFolder | None) -> list[str]:
 
 
 def _about_runs(regime: str, entries: Sequence[Entry]) -> list[str]:
-    """Return sentences on recipe, epochs and convergence of measured rows."""
-    said = []
+    """Return sentences on recipe, epochs and convergence of measured rows; what several share is said once."""
+    settings: dict[str, list[str]] = {}
     for entry in entries:
         config = RunDirectory(entry.folders[0]).record().config
-        parts = [f"recipe {config.recipe}"]
-        parts += [f"{path} {a!r} in the recipe, {b!r} here" for path, (a, b) in entry.changes.items()]
-        epochs = ", ".join(f"{verdict.stage} {verdict.epochs}" for verdict in entry.verdicts[0])
-        verdicts = "; ".join(dict.fromkeys(f"{v.stage}: {v.sentence}" for v in entry.verdicts[0]))
-        said.append(f"{entry.label}, {regime}: {'; '.join(parts)}; epochs {epochs}; {verdicts}.")
+        parts = [f"recipe {config.recipe}", *_grouped_changes(entry.changes)]
+        settings.setdefault("; ".join(parts), []).append(entry.label)
+    said = [f"{', '.join(labels)}, {regime}: {words}." for words, labels in settings.items()]
+    for entry in entries:
+        stages = dict.fromkeys(f"{v.stage} ran {v.epochs} epochs, {v.sentence}" for v in entry.verdicts[0])
+        said.append(f"{entry.label}, {regime}: {'; '.join(stages)}.")
     if entries:
         said.append(_against_published(RunDirectory(entries[0].folders[0]).record().config))
     return said
+
+
+def _grouped_changes(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Return "epochs 30 in the recipe, 2 here" once for all stages it is true of."""
+    grouped: dict[str, list[str]] = {}
+    for path, (before, after) in changes.items():
+        words = f"{path.rpartition('.')[2]} {before!r} in the recipe, {after!r} here"
+        grouped.setdefault(words, []).append(path)
+    return [f"{words} ({', '.join(paths)})" for words, paths in grouped.items()]
 
 
 def _against_published(config: ExperimentConfig) -> str:

@@ -90,7 +90,7 @@ def make_tokenizer(language: Language) -> Tokenizer:
 
 def held_out(source: str, share: float) -> bool:
     """Whether a training video is used for validation: a function of its name alone."""
-    return derive_seed(0, "validation", source) < share * 2**63  # type: ignore[arg-type]
+    return derive_seed(0, f"validation/{source}") < share * 2**63
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def _section_to_dict(found: LabSection) -> dict[str, Any]:
             "regime": section.regime,
             "fingerprints": section.fingerprints,
         },
-        "lab": [asdict(figure) for figure in found.lab],
+        "lab": [asdict(figure) | {"recalls": list(figure.recalls)} for figure in found.lab],
         "reproduction": [asdict(row) for row in found.ours],
         "others": [asdict(row) for row in found.others],
         "differences": [asdict(difference) | {"value": difference.value} for difference in found.differences],
@@ -217,7 +217,7 @@ def _markdown(found: LabSection) -> list[str]:
 
 
 def _quoted(figure: LabFigure | None) -> str:
-    return "–" if figure is None else "*" + "/".join(f"{value:g}" for value in figure.recalls) + "*"
+    return "–" if figure is None else f"*{'/'.join(figure.written)}*"
 
 
 def _measured(row: OurRow | None) -> str:

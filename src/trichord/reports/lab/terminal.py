@@ -33,7 +33,7 @@ def _section(found: LabSection) -> Iterator[RenderableType]:
         grid.add_column(heading, no_wrap=True)
     for order in found.orders:
         quoted = [found.lab_row(round, order) for round in ROUNDS]
-        cells = ["–" if f is None else f"({'/'.join(f'{value:g}' for value in f.recalls)})" for f in quoted]
+        cells = ["–" if f is None else f"({'/'.join(f.written)})" for f in quoted]
         grid.add_row(Text(order), *map(Text, cells), *_measured(found.our_row(order)))
     for row in found.others:
         grid.add_row(Text(f"{row.label}, {row.regime}"), "", "", *_measured(row))
@@ -43,7 +43,8 @@ def _section(found: LabSection) -> Iterator[RenderableType]:
     if found.winner:
         yield Text(found.winner)
     if found.differences:
-        yield Text("\nOurs minus the lab's R@10 (interval of ours)", style="bold")
+        caution = "; arithmetic only: not the published protocol" if section.deviations else ""
+        yield Text(f"\nOurs minus the lab's R@10 (interval of ours{caution})", style="bold")
         yield Padding(Text("\n".join(_differences(found))), (0, 2))
     yield Text("\nWhat explains differences", style="bold")
     yield Padding(Text("\n".join(f"- {sentence}" for sentence in section.explanations)), (0, 2))
