@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from tqdm import tqdm
 
 from trichord.cli.options import Positional, parse_command
 from trichord.data import Dataset
-from trichord.evaluation import evaluate
-from trichord.evaluation.benchmark import evaluate_benchmark, find_benchmark
+from trichord.errors import ConfigError
+from trichord.evaluation import RetrievalResult, evaluate
+from trichord.evaluation.benchmark import Benchmark, evaluate_benchmark
+from trichord.evaluation.embed import Progress
+from trichord.evaluation.named import NamedProtocol
+from trichord.evaluation.named_protocols import find_protocol
+from trichord.evaluation.step_benchmark import StepBenchmark, evaluate_step_benchmark
+from trichord.evaluation.whole_video_benchmark import WholeVideoBenchmark, evaluate_whole_video_benchmark
+from trichord.files import write_json
 from trichord.modality import parse_task
-from trichord.recipes.published import load_published
+from trichord.recipes.published import FRAMES, load_published
 from trichord.reports import print_results
+from trichord.reports.steps_terminal import print_steps
+from trichord.reports.videos_terminal import print_videos
 from trichord.runs import Model, load
 
 CHECKPOINT = ".pth"
+SPLIT = "test"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
     """Measure a finished run, or a published checkpoint, on any split of any data set with its modalities.
 
+    With --benchmark it is measured under a named protocol, which fixes items, captions and what counts as a miss.
+    Clips: youcook2-3350, youcook2-3339, msrvtt-1k-jsfusion, msrvtt-1k-A, msrvtt-884, msrvtt-879, msrvtt-full-2990x20,
+    lsmdc-1000. Whole videos: youcook2-whole-video. Steps in videos: crosstask-steps. `trichord benchmarks` says what
+    each of them means.
+
     Args:
         run: run folder, or a file of the published MCN code (e30.pth).
         data: folder of the data set.
-        split: split to measure on.
-        benchmark: measure under a named protocol instead, such as youcook2-3350 or msrvtt-1k-jsfusion.
-        tasks: spelled tasks; empty means those of the run.
-        captions: which captions of an item take part; None means as in the run.
+        split: split to measure on; None: test, or that of the benchmark.
+        benchmark: measure under this named protocol.
+        tasks: spelled tasks; empty means those of the run, or those of the benchmark that run and data allow.
+        captions: which captions of an item take part; None means as in the run, or as in the benchmark.
         out: folder to write the results to; None only prints them.
         json: print JSON.
     """
 
     run: Positional[Path]
     data: Path
-    split: str = "test"
+    split: str | None = None
     benchmark: str | None = None
     tasks: tuple[str, ...] = ()
     captions: Literal["first", "all"] | None = None
@@ -47,20 +65,61 @@ class Evaluate:
 def run(arguments: list[str]) -> None:
     """Run the command."""
     command = parse_command(Evaluate, arguments, "trichord evaluate")
-    model, dataset = load_model(command.run), Dataset.open(command.data)
+    if command.benchmark is None:
+        _measure_split(command)
+    else:
+        _measure_benchmark(command, find_protocol(command.benchmark))
+
+
+def load_model(path: Path, dataset: str = "") -> Model:
+    """Load a run folder, or a checkpoint of the published code, which takes clips of a data set as it was published."""
+    if path.suffix != CHECKPOINT:
+        return load(path)
+    return load_published(path, evaluation_frames=FRAMES.get(dataset, FRAMES["youcook2"]))
+
+
+def _measure_split(command: Evaluate) -> None:
+    dataset = Dataset.open(command.data)
+    model = load_model(command.run, dataset.spec.name)
     config = model.config
     scoring = config.evaluation.scoring
     if command.captions is not None:
         scoring = replace(scoring, captions=command.captions)
     tasks = [parse_task(spelling, config.modalities) for spelling in command.tasks or config.tasks]
     size = config.evaluation.batch_size
-    if command.benchmark is None:
-        results = evaluate(model.encoder, dataset, command.split, tasks, scoring, batch_size=size)
-    else:
-        benchmark = find_benchmark(command.benchmark)
-        results = evaluate_benchmark(
-            model.encoder, dataset, benchmark, scoring, tasks=command.tasks or None, batch_size=size
+    _show_clips(command, evaluate(model.encoder, dataset, command.split or SPLIT, tasks, scoring, batch_size=size))
+
+
+def _measure_benchmark(command: Evaluate, benchmark: NamedProtocol) -> None:
+    for name in ("split", "captions"):
+        if getattr(command, name) is not None:
+            raise ConfigError(f"the benchmark {benchmark.name} says which {name} it takes; leave out --{name}")
+    dataset = Dataset.open(command.data)
+    benchmark.require(dataset)
+    model = load_model(command.run, dataset.spec.name)
+    scoring, size = model.config.evaluation.scoring, model.config.evaluation.batch_size
+    known = {modality.letter for modality in dataset.modalities if model.supports(modality.name)}
+    tasks = command.tasks or benchmark.tasks_of(known)
+    if isinstance(benchmark, StepBenchmark):
+        steps = evaluate_step_benchmark(
+            model.encoder, dataset, benchmark, scoring, tasks=tasks, progress=_bar("videos")
         )
+        if not _written(command, steps.to_dict()):
+            print_steps(steps, benchmark)
+    elif isinstance(benchmark, WholeVideoBenchmark):
+        videos = evaluate_whole_video_benchmark(
+            model.encoder, dataset, benchmark, scoring, tasks=tasks, batch_size=size
+        )
+        if not _written(command, {task: result.to_dict() for task, result in videos.items()}):
+            print_videos(videos, benchmark)
+    else:
+        assert isinstance(benchmark, Benchmark)
+        _show_clips(
+            command, evaluate_benchmark(model.encoder, dataset, benchmark, scoring, tasks=tasks, batch_size=size)
+        )
+
+
+def _show_clips(command: Evaluate, results: Mapping[str, RetrievalResult]) -> None:
     if command.out is not None:
         for result in results.values():
             result.save(command.out)
@@ -70,6 +129,24 @@ def run(arguments: list[str]) -> None:
         print_results(results)
 
 
-def load_model(path: Path) -> Model:
-    """Load a run folder, or a checkpoint of the published code."""
-    return load_published(path) if path.suffix == CHECKPOINT else load(path)
+def _written(command: Evaluate, found: dict[str, Any]) -> bool:
+    """Write NAME.json where a folder was given; print JSON and return True where that was asked for."""
+    if command.out is not None:
+        command.out.mkdir(parents=True, exist_ok=True)
+        write_json(command.out / f"{command.benchmark}.json", found)
+    if command.json:
+        print(json.dumps(found))
+    return command.json
+
+
+def _bar(what: str) -> Progress:
+    """Return a bar on a terminal, and nothing elsewhere."""
+    bar = tqdm(desc=what, disable=None)
+
+    def shown(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return shown

@@ -1,9 +1,9 @@
-"""The captions of a data set as word ids: words are looked up once, when all captions are known."""
+"""The captions of a data set as word ids: words are looked up once, when all captions are known, then indexed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,8 @@ import numpy as np
 
 from trichord.data.specification import WordsSource
 from trichord.data.tokens import Tokenizer
-from trichord.data.word2vec import read_source, read_vocabulary
+from trichord.data.word2vec import Vocabulary, read_source, read_vocabulary
 from trichord.data.wording import Coverage, index_captions, wanted_words
-from trichord.data.words_storage import WordTable
 from trichord.shapes import Int
 
 
@@ -26,7 +25,6 @@ class WordedCaptions:
         ids: (words,) ids, one caption after another.
         lengths: number of words of each of these captions, item by item.
         wordless: (item, caption) of which no word is known; they are not among `captions`.
-        table: the words and their vectors.
         coverage: how much is known.
     """
 
@@ -34,7 +32,6 @@ class WordedCaptions:
     ids: Int[np.ndarray, " words"]
     lengths: list[list[int]]
     wordless: list[tuple[int, str]]
-    table: WordTable
     coverage: Coverage
 
 
@@ -62,11 +59,16 @@ class Wording:
         described = json.dumps({key: value for key, value in settings.items() if key != "config"}, ensure_ascii=False)
         return WordsSource(source.file, source.fingerprint, f"{name} {described}"), source.dim
 
-    def index(self, captions: Sequence[Sequence[str]], *, progress: bool = False) -> WordedCaptions:
-        """Look up the words of the captions of every item; the file of word vectors is scanned once."""
-        flat = [caption for of_item in captions for caption in of_item]
-        vocabulary = read_vocabulary(self.vectors, wanted_words(flat, self.tokenizer), progress=progress)
-        indexed = index_captions(flat, self.tokenizer, vocabulary.ids())
+    def look_up(self, captions: Iterable[Sequence[str]], *, progress: bool = False) -> Vocabulary:
+        """Read the vectors of the words of the captions of all items; the file is scanned once."""
+        wanted: set[str] = set()
+        for of_item in captions:
+            wanted |= wanted_words(of_item, self.tokenizer)
+        return read_vocabulary(self.vectors, wanted, progress=progress)
+
+    def index(self, captions: Sequence[Sequence[str]], ids: Mapping[str, int]) -> WordedCaptions:
+        """Turn the words of the captions of some items into ids, `Vocabulary.ids()`."""
+        indexed = index_captions([caption for of_item in captions for caption in of_item], self.tokenizer, ids)
         kept: list[list[str]] = []
         lengths: list[list[int]] = []
         wordless: list[tuple[int, str]] = []
@@ -76,5 +78,4 @@ class Wording:
             kept.append([caption for caption, number in counted if number])
             lengths.append([number for _, number in counted if number])
             wordless += [(item, caption) for caption, number in counted if not number]
-        table = WordTable(vocabulary.words, vocabulary.vectors, vocabulary.source.fingerprint)
-        return WordedCaptions(kept, indexed.ids.astype(np.int32), lengths, wordless, table, indexed.coverage)
+        return WordedCaptions(kept, indexed.ids.astype(np.int32), lengths, wordless, indexed.coverage)

@@ -7,34 +7,28 @@ being imported, so that an import of other files or settings is never continued 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trichord.data.captioning import Wording
-from trichord.data.dataset import HEADER_FILE, SOURCES_FILE, TABLE_FILE, Dataset
-from trichord.data.specification import Header, ModalityHeader, write_header
-from trichord.data.storage import modality_files
-from trichord.data.streams import stream_files
-from trichord.data.table import check_table
+from trichord.data.completing import HEADER_BYTES, complete, npy_header
+from trichord.data.dataset import HEADER_FILE, Dataset
+from trichord.data.journal import JOURNAL_FILE, Journal
+from trichord.data.specification import Header, write_header
 from trichord.data.wording import show_caption
-from trichord.data.words_storage import words_files
 from trichord.data.writing import check_place, replace_folder
 from trichord.errors import DataError
-from trichord.files import write_json, write_text
+from trichord.files import write_json
 
-JOURNAL, QUARANTINE_FILE, IMPORT_FILE = "journal.jsonl", "quarantine.json", "import.json"
-HEADER_BYTES = 128
+QUARANTINE_FILE, IMPORT_FILE = "quarantine.json", "import.json"
 
 
 @dataclass(frozen=True)
@@ -120,13 +114,13 @@ class Packer:
         self.folder = out.with_name(f".{out.name}.import")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.widths = dict(_widths(header))
-        self.dtypes = {
-            name: np.dtype(np.int32) if width is None else dtypes[name] for name, width in self.widths.items()
-        }
+        self.dtypes = {name: dtypes[name] for name in self.widths}
         self.arrays: dict[str, BinaryIO] = {}
         self.identity = json.loads(json.dumps(dict(identity)))
-        self.journal = self._take_up({"import": self.identity, "header": str(header), "dtypes": str(self.dtypes)})
+        begin = {"import": self.identity, "header": str(header), "dtypes": str(self.dtypes)}
+        self.journal = Journal(self.folder, begin)
         try:
+            self._count()
             for name in self.widths:
                 self.arrays[name] = self._open_array(name)
         except BaseException:
@@ -165,8 +159,7 @@ class Packer:
             "quarantined": [asdict(entry) for entry in record.quarantined],
             "unwanted": record.unwanted,
         }
-        self.journal.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self.journal.flush()
+        self.journal.append(line)
         self.done += 1
         for name, number in rows.items():
             self.rows[name] += number
@@ -179,121 +172,54 @@ class Packer:
                 set wrong, and the data set is not made. What was packed is kept for another call.
             progress: show a bar while word vectors are read.
         """
-        lines = list(self._lines())
-        quarantined = [Quarantined(**entry) for line in lines for entry in line["quarantined"]]
-        self._check_lost(lines, max_quarantined, quarantined)
+        quarantined = self._check_lost(max_quarantined)
         for name, handle in self.arrays.items():
             handle.seek(0)
-            handle.write(_npy_header(self.dtypes[name], self.rows[name], self.widths[name]))
+            handle.write(npy_header(self.dtypes[name], (self.rows[name], self.widths[name])))
             handle.flush()
             os.fsync(handle.fileno())
-        items = [item for line in lines for item in line["items"]]
-        header, wordless = self._write_words(items, progress)
-        for item, caption in wordless:
-            reason = f"no word of the caption is known: {show_caption(caption)}; the caption was left out"
-            quarantined.append(Quarantined(items[item]["id"], reason))
-        self._write_tables(lines, items)
-        for entry in self.header.modalities:
-            self._write_index(entry, lines, items)
+        lines = self.journal.lines
+        completed = complete(self.folder, self.out, self.header, self.wording, lines, progress=progress)
+        for left in completed.wordless:
+            reason = f"no word of the caption is known: {show_caption(left.caption)}; the caption was left out"
+            quarantined.append(Quarantined(left.id, reason))
         write_json(self.folder / IMPORT_FILE, self.identity)
         write_json(self.folder / QUARANTINE_FILE, [asdict(entry) for entry in quarantined])
-        write_header(self.folder / HEADER_FILE, header)
+        write_header(self.folder / HEADER_FILE, completed.header)
         Dataset.open(self.folder)
         replace_folder(self.folder, self.out)
-        (self.out / JOURNAL).unlink()
+        (self.out / JOURNAL_FILE).unlink()
         return PackReport(Dataset.open(self.out), tuple(quarantined))
 
-    def _check_lost(
-        self, lines: Sequence[Mapping[str, Any]], max_quarantined: float, quarantined: Sequence[Quarantined]
-    ) -> None:
-        wanted = [line for line in lines if not line["unwanted"]]
-        lost = sum(not line["items"] for line in wanted)
+    def _check_lost(self, max_quarantined: float) -> list[Quarantined]:
+        """Return what was left out; raise where it is too much."""
+        quarantined, wanted, lost = [], 0, 0
+        for line in self.journal.lines():
+            quarantined += [Quarantined(**entry) for entry in line["quarantined"]]
+            wanted += not line["unwanted"]
+            lost += not line["unwanted"] and not line["items"]
         listed = "; ".join(f"{entry.id}: {entry.reason}" for entry in quarantined[:3])
-        if lost == len(wanted):
+        if lost == wanted:
             raise DataError(
-                f"none of {len(lines)} records makes an item{listed and ': '}{listed}",
+                f"none of {self.done} records makes an item{listed and ': '}{listed}",
                 file=self.out,
                 remedy="mend the files or the list of them",
             )
-        if lost > max_quarantined * len(wanted):
+        if lost > max_quarantined * wanted:
             raise DataError(
-                f"{lost} of {len(wanted)} records cannot be used, more than {max_quarantined:.0%}: {listed}",
+                f"{lost} of {wanted} records cannot be used, more than {max_quarantined:.0%}: {listed}",
                 file=self.out,
                 remedy="mend the files, or allow it with --max-quarantined; what was read is kept for that",
             )
+        return quarantined
 
-    def _write_words(self, items: Sequence[dict[str, Any]], progress: bool) -> tuple[Header, list[tuple[int, str]]]:
-        """Look up the words of all captions, write them, and keep in the items only captions of which one is known."""
-        if self.wording is None:
-            return self.header, []
-        (entry,) = (entry for entry in self.header.modalities if entry.words is not None)
-        worded = self.wording.index([item["columns"]["captions"] for item in items], progress=progress)
-        name = entry.modality.name
-        for item, captions, lengths in zip(items, worded.captions, worded.lengths, strict=True):
-            item["columns"]["captions"], item["lengths"][name] = captions, lengths
-        words_file, table_file = words_files(self.folder, name)
-        write_text(words_file, json.dumps(list(worded.table.words), ensure_ascii=False))
-        np.save(table_file, worded.table.vectors)
-        np.save(modality_files(self.folder, name).values, worded.ids)
-        assert entry.words is not None, "chosen by it"
-        counted = replace(entry.words, tokens=worded.coverage.tokens, known=worded.coverage.known)
-        modalities = tuple(replace(e, words=counted) if e is entry else e for e in self.header.modalities)
-        return replace(self.header, modalities=modalities), worded.wordless
-
-    def _take_up(self, identity: Mapping[str, Any]) -> IO[bytes]:
-        """Open the journal, locked, after dropping a last line that was cut short."""
-        path = self.folder / JOURNAL
-        handle = open(path, "ab+")  # noqa: SIM115
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.close()
-            raise DataError(
-                "another import is writing here", file=self.folder, remedy="wait for it, or stop it"
-            ) from error
-        try:
-            self._read_journal(handle, json.loads(json.dumps(dict(identity))))
-        except BaseException:
-            handle.close()
-            raise
-        return handle
-
-    def _read_journal(self, journal: IO[bytes], identity: Mapping[str, Any]) -> None:
-        """Count what the journal accounts for; begin it where it is empty."""
-        journal.seek(0)
-        self.done, self.rows, whole = -1, dict.fromkeys(self.widths, 0), 0
-        for raw in journal:
-            if not raw.endswith(b"\n"):
-                break
-            line = self._parse(raw)
-            if self.done < 0 and line != identity:
-                raise DataError(
-                    "an import of other files or with other settings was interrupted here",
-                    file=self.folder,
-                    remedy="finish it with the same command, or remove this folder",
-                )
-            for name in self.widths if self.done >= 0 else ():
-                self.rows[name] += line["rows"][name]
+    def _count(self) -> None:
+        """Count what the journal accounts for."""
+        self.done, self.rows = 0, dict.fromkeys(self.widths, 0)
+        for line in self.journal.lines():
             self.done += 1
-            whole += len(raw)
-        journal.truncate(whole)
-        if self.done < 0:
-            journal.write(json.dumps(identity).encode() + b"\n")
-            journal.flush()
-            self.done = 0
-
-    def _parse(self, line: bytes) -> Any:
-        try:
-            return json.loads(line)
-        except ValueError as error:
-            raise DataError(
-                f"the journal is damaged ({error})", file=self.folder / JOURNAL, remedy="remove its folder, import anew"
-            ) from error
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        with open(self.folder / JOURNAL, "rb") as journal:
-            next(journal)
-            yield from map(self._parse, journal)
+            for name in self.widths:
+                self.rows[name] += line["rows"][name]
 
     def _open_array(self, name: str) -> BinaryIO:
         path = self.folder / f"{name}.npy"
@@ -321,34 +247,6 @@ class Packer:
         rows[name] += len(shaped)
         return len(shaped)
 
-    def _write_tables(self, lines: Sequence[Mapping[str, Any]], items: Sequence[Mapping[str, Any]]) -> None:
-        # Offsets of large strings are 64 bits: captions of a large corpus have more than 2 GB.
-        large = {"source": pa.large_string(), "captions": pa.large_list(pa.large_string())}
-        columns = {name: pa.array([item[name] for item in items], pa.large_string()) for name in ("id", "split")}
-        for name in items[0]["columns"]:
-            columns[name] = pa.array([item["columns"][name] for item in items], large.get(name))
-        table = check_table(pa.table(columns), self.out / TABLE_FILE)
-        pq.write_table(table, self.folder / TABLE_FILE)
-        if any(entry.streams for entry in self.header.modalities):
-            names = [line["key"] for line in lines if line["source"]]
-            pq.write_table(pa.table({"id": pa.array(names, pa.string())}), self.folder / SOURCES_FILE)
-
-    def _write_index(
-        self, entry: ModalityHeader, lines: Sequence[Mapping[str, Any]], items: Sequence[Mapping[str, Any]]
-    ) -> None:
-        name = entry.modality.name
-        for stream in entry.streams:
-            rows = [line["rows"][f"{name}.{stream.name}"] for line in lines if line["source"]]
-            np.save(stream_files(self.folder, name, stream.name)[1], _offsets(rows))
-        if entry.streams:
-            return
-        per_item = [item["lengths"].get(name, []) for item in items]
-        files = modality_files(self.folder, name)
-        owners = np.repeat(np.arange(len(per_item)), [len(lengths) for lengths in per_item]).astype(np.int64)
-        np.save(files.items, owners)
-        if entry.kind != "pooled":
-            np.save(files.offsets, _offsets([length for lengths in per_item for length in lengths]))
-
 
 def read_quarantine(folder: Path) -> tuple[Quarantined, ...]:
     """Return what was left out when a data set was imported; nothing where no importer says so."""
@@ -371,15 +269,3 @@ def _widths(header: Header) -> Iterator[tuple[str, int]]:
             yield from ((f"{name}.{stream.name}", stream.dim) for stream in entry.streams)
         elif entry.words is None:
             yield name, entry.dim
-
-
-def _offsets(lengths: Sequence[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _npy_header(dtype: np.dtype, rows: int, width: int) -> bytes:
-    """Return the header of an .npy file, padded to the bytes that were left for it."""
-    text = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows, width)})
-    assert len(text) < HEADER_BYTES - 11, text
-    padded = text.ljust(HEADER_BYTES - 11) + "\n"
-    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded.encode("latin1")
