@@ -56,8 +56,8 @@ def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
         for command in commands(block):
             if command != "make demo":
                 run_in(tmp_path, shlex.split(command))
-    assert shown == {"bash": 4, "python": 2}
-    for folder in ("study", "comparison"):
+    assert shown == {"bash": 5, "python": 2}
+    for folder in ("study", "comparison", "reproduction"):
         assert (tmp_path / folder / "report.html").exists()
     assert (tmp_path / "runs" / "two-processes" / "model.safetensors").exists()
 
@@ -74,7 +74,7 @@ def test_the_japanese_readme_shows_the_same() -> None:
     english, japanese = (re.findall(r"\d+\.\d+", page.read_text(encoding="utf-8")) for page in (README, JAPANESE))
     assert sorted(english) == sorted(japanese), "a figure stands in one README and not in the other"
     for page in (README, JAPANESE):
-        assert page.read_text(encoding="utf-8").count("\n## ") == 7
+        assert page.read_text(encoding="utf-8").count("\n## ") == 8
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -93,5 +93,5 @@ def test_commands_outside_the_readme_exist() -> None:
 
     names = "|".join(sorted(COMMANDS, key=len, reverse=True))
     for page in PAGES:
-        for command in re.findall(r"`trichord ([a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
+        for command in re.findall(r"`trichord ([a-z]+(?: [a-z0-9]+)?)", page.read_text(encoding="utf-8")):
             assert re.match(names, command), f"{page.name}: trichord {command}"

@@ -61,7 +61,7 @@ def _write(name: Corpus, folder: Path, seed: int) -> None:
     if name == "youcook2":
         write_youcook2(folder, YouCook2Config(seed=seed))
     elif name == "msrvtt":
-        write_msrvtt(folder, MsrvttConfig(seed=seed))
+        write_msrvtt(folder, MsrvttConfig(seed=seed, rows=(2, 4)))
     elif name == "lsmdc":
         write_lsmdc(folder, LsmdcConfig(seed=seed))
     elif name == "howto100m":

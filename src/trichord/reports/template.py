@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trichord
 from trichord.optional import require
 from trichord.reports import numbers
 from trichord.reports.remarks import show_value
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PURPOSE = "writing an HTML report"
 
@@ -31,7 +34,7 @@ def render(template: str, *, title: str, figures: dict[str, str | None], **conte
     jinja = require("jinja2", "report", PURPOSE)
     markup = require("markupsafe", "report", PURPOSE).Markup
     folder = files("trichord.reports")
-    environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined)
+    environment: Environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined)
     environment.globals.update(
         show=numbers.show, show_range=numbers.show_range, show_signed=numbers.show_signed, show_value=show_value
     )
