@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from published_reference import Sizes, audio_vectors, random_state, text_vectors, video_vectors
 from reproduce_cases import WORDS, write_all
 
 from trichord.cli.main import main
@@ -214,3 +216,35 @@ def test_the_recipe_of_narrated_video_draws_clips_by_video(out: Path, published:
     assert config.stages[0].objective.parts["contrast"].mask_overlaps
     clips = Dataset.open(out / "data/youcook2")
     assert mcn_fixed_small(clips.spec, "AT_V").stages[0].items_per_source is None
+
+
+def test_a_published_checkpoint_is_a_row_of_its_own(published: Path, tmp_path: Path) -> None:
+    state = random_state(Sizes(video=4096, words=300))
+    torch.save(state, tmp_path / "e3.pth")
+    folder = tmp_path / "youcook2"
+    folder.mkdir()
+    (folder / "youcook_val_audio.pkl").write_bytes((published / "youcook2/youcook_val_audio.pkl").read_bytes())
+    words = ("--words", str(published / WORDS))
+    main(
+        ["reproduce", "--youcook2", str(folder), *words, "--checkpoint", str(tmp_path / "e3.pth")]
+        + ["--out", str(tmp_path / "out"), *QUIET]
+    )
+    (section,) = json.loads((tmp_path / "out/table.json").read_text())["sections"]
+    (row,) = section["reproduction"]
+    assert row["label"] == "e3.pth (VAT)"
+    dataset = Dataset.open(tmp_path / "out/data/youcook2")
+    items = dataset.split("test")
+    table, captions = dataset.words("text"), dataset.read("text", np.arange(len(items)))
+    assert table is not None
+    assert captions.lengths is not None
+    sentences = [
+        torch.from_numpy(np.array(table.vectors[ids[:length]]))
+        for ids, length in zip(captions.values, captions.lengths, strict=True)
+    ]
+    frames = dataset.read("audio", np.arange(len(items)))
+    assert frames.lengths is not None
+    clips = [torch.from_numpy(v[:n].copy()) for v, n in zip(frames.values, frames.lengths, strict=True)]
+    video = video_vectors(state, torch.from_numpy(dataset.read("video", np.arange(len(items))).values))
+    scores = text_vectors(state, sentences) @ (video + audio_vectors(state, clips, 5120)).T
+    ranks = (scores > scores.diagonal()[:, None]).sum(dim=1)
+    assert row["estimates"]["R@10"]["value"] == pytest.approx(100 * float((ranks < 10).float().mean()), abs=1e-6)
