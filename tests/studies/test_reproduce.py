@@ -35,8 +35,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def out(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reproduced") / "out"
     main(
-        ["reproduce", "--youcook2", str(published / "youcook2"), "--msrvtt", str(published / "msrvtt")]
-        + ["--out", str(folder), "--epochs", "1", *QUIET]
+        [
+            "reproduce",
+            "--youcook2",
+            str(published / "youcook2"),
+            "--msrvtt",
+            str(published / "msrvtt"),
+            "--out",
+            str(folder),
+            "--epochs",
+            "1",
+            *QUIET,
+        ]
     )
     return folder
 
@@ -116,8 +126,18 @@ def test_too_few_epochs_are_noticed(out: Path) -> None:
 def test_a_second_call_trains_and_measures_nothing(out: Path, published: Path, capsys: pytest.CaptureFixture) -> None:
     before = {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*") if path.is_file()}
     main(
-        ["reproduce", "--youcook2", str(published / "youcook2"), "--msrvtt", str(published / "msrvtt")]
-        + ["--out", str(out), "--epochs", "1", *QUIET]
+        [
+            "reproduce",
+            "--youcook2",
+            str(published / "youcook2"),
+            "--msrvtt",
+            str(published / "msrvtt"),
+            "--out",
+            str(out),
+            "--epochs",
+            "1",
+            *QUIET,
+        ]
     )
     assert {path: path.stat().st_mtime_ns for path in out.glob("runs/**/*") if path.is_file()} == before
     printed = capsys.readouterr().out
@@ -127,8 +147,20 @@ def test_a_second_call_trains_and_measures_nothing(out: Path, published: Path, c
 
 def test_narrated_video_gives_zero_shot_and_fine_tuned_rows(published: Path, tmp_path: Path) -> None:
     main(
-        ["reproduce", "--youcook2", str(published / "youcook2"), "--howto100m", str(published / "howto100m")]
-        + ["--out", str(tmp_path / "out"), "--epochs", "1", "--orders", "AT_V", *QUIET]
+        [
+            "reproduce",
+            "--youcook2",
+            str(published / "youcook2"),
+            "--howto100m",
+            str(published / "howto100m"),
+            "--out",
+            str(tmp_path / "out"),
+            "--epochs",
+            "1",
+            "--orders",
+            "AT_V",
+            *QUIET,
+        ]
     )
     (section,) = json.loads((tmp_path / "out/table.json").read_text())["sections"]
     assert section["protocol"]["regime"] == "zero-shot"
@@ -226,8 +258,17 @@ def test_a_published_checkpoint_is_a_row_of_its_own(published: Path, tmp_path: P
     (folder / "youcook_val_audio.pkl").write_bytes((published / "youcook2/youcook_val_audio.pkl").read_bytes())
     words = ("--words", str(published / WORDS))
     main(
-        ["reproduce", "--youcook2", str(folder), *words, "--checkpoint", str(tmp_path / "e3.pth")]
-        + ["--out", str(tmp_path / "out"), *QUIET]
+        [
+            "reproduce",
+            "--youcook2",
+            str(folder),
+            *words,
+            "--checkpoint",
+            str(tmp_path / "e3.pth"),
+            "--out",
+            str(tmp_path / "out"),
+            *QUIET,
+        ]
     )
     (section,) = json.loads((tmp_path / "out/table.json").read_text())["sections"]
     (row,) = section["reproduction"]

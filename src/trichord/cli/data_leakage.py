@@ -15,7 +15,7 @@ LISTED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class DataLeakage:
-    """Say whether videos that are learnt from are evaluated on; exit 1 if any are.
+    """Say whether videos that are learnt from are evaluated on; exit 1 if any are, or seem to be.
 
     Each side is a data set or a list file: csv with a header, jsonl, jsonl.gz, or one id per line. DIR:train takes one
     split of a data set, DIR:train+val two, and FILE:train the rows of a list whose field "split" is train; without a
@@ -61,8 +61,8 @@ def run(arguments: list[str]) -> None:
             print(f"  and {len(leak.shared) - LISTED:,} more")
         if hidden:
             print(
-                f"Look again: some ids are those of clips, and {hidden:,} videos are shared by their first 11 "
-                "characters; use --characters 11."
+                "Look again: some ids are those of clips; by their first 11 characters the lists share "
+                f"{hidden:,}. Use --characters 11."
             )
-    if leak.shared:
+    if leak.shared or hidden:
         raise SystemExit(1)

@@ -34,9 +34,9 @@ class Leak:
                 f"No leakage: none of the {self.num_evaluated:,} videos of {self.evaluated} is among the "
                 f"{self.num_training:,} of {self.training}"
             )
-        more = f", and {len(self.shared) - SHOWN} more" if len(self.shared) > SHOWN else ""
+        more = f", and {len(self.shared) - SHOWN:,} more" if len(self.shared) > SHOWN else ""
         return (
-            f"LEAKAGE: {len(self.shared)} of the {self.num_evaluated:,} videos of {self.evaluated} are also in "
+            f"LEAKAGE: {len(self.shared):,} of the {self.num_evaluated:,} videos of {self.evaluated} are also in "
             f"{self.training}: {', '.join(self.shared[:SHOWN])}{more}; leave them out of training"
         )
 

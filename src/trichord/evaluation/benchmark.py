@@ -1,72 +1,63 @@
-"""A benchmark: a named set of items and the way they are counted, so that two numbers of one name mean one thing."""
+"""A benchmark of clip retrieval: a named set of items and the way they are counted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from torch import nn
 
 from trichord.data import Dataset
-from trichord.errors import ConfigError, ProtocolError, nearest
+from trichord.errors import ProtocolError
 from trichord.evaluation.embed import EmbeddingTable, Progress, embed_split
+from trichord.evaluation.named import REGIMES, NamedProtocol, Regime
 from trichord.evaluation.result import RetrievalResult
 from trichord.evaluation.retrieval import evaluate_tasks
 from trichord.evaluation.settings import EvaluationConfig, EvaluationSet, evaluation_set
-from trichord.files import hash_bytes, hash_json
+from trichord.files import hash_bytes
 from trichord.modality import AUDIO, VIDEO, parse_task
 from trichord.shapes import Int
 
-Regime = Literal["zero-shot", "fine-tuned", "from scratch"]
-REGIMES: Mapping[Regime, str] = {
-    "zero-shot": "trained on other data only",
-    "fine-tuned": "trained on other data, then on the training clips of these",
-    "from scratch": "trained on the training clips of these data only",
-}
-UNNAMED = "none"
+__all__ = ["BENCHMARKS", "REGIMES", "Benchmark", "BenchmarkItems", "Regime", "benchmark_items", "evaluate_benchmark"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """What is measured under a name.
+class Benchmark(NamedProtocol):
+    """What is measured under a name; what is not explained here is explained by `NamedProtocol`.
 
     Args:
-        name: the name.
-        dataset: name of the data set, as its importer gives it.
         num_items: items that are counted: what a recall divides by.
         num_held: of these, items with video features; the others are misses. None: not stated by the publication.
         split: split of the data set.
         subset: label that is 1 for the items of the benchmark, None for all of the split.
         outside: items of the split that are not of the subset are "left out", or stay as queries that are a "miss".
         captions: "first" or "all" captions of an item ask.
-        tasks: spelled tasks.
-        training: the training list that goes with it; another one is another benchmark.
-        description: where it comes from, for people.
     """
 
-    name: str
-    dataset: str
     num_items: int
     num_held: int | None = None
     split: str = "test"
     subset: str | None = None
     outside: Literal["left out", "miss"] = "left out"
     captions: Literal["first", "all"] = "first"
-    tasks: tuple[str, ...] = ("T>V", "T>A", "T>VA")
-    training: str = ""
-    description: str = ""
 
-    def fingerprint(self) -> str:
-        """Return a hash of what decides a number; the description does not."""
-        return hash_json({k: v for k, v in asdict(self).items() if k != "description"})
+    @property
+    def counted(self) -> str:
+        """What is counted, in words."""
+        held = "" if self.num_held is None else f", {self.num_held:,} of them with video"
+        asked = "their first caption asks" if self.captions == "first" else "each of their captions asks"
+        return f"{self.num_items:,} items of the split {self.split!r}{held}; {asked}"
 
-    def identify(self, task: str, regime: Regime) -> str:
-        """Return the hash of one number's protocol: the benchmark, which sides, and what was learnt from before."""
-        if task not in self.tasks:
-            raise ConfigError(f"the benchmark {self.name} has no task {task!r}; {nearest(task, self.tasks)}")
-        return hash_json({"benchmark": self.fingerprint(), "task": task, "regime": regime})
+    @property
+    def misses(self) -> str:
+        """What counts as a miss, in words."""
+        always = "an item without the query or the gallery side"
+        if self.subset is None:
+            return always
+        if self.outside == "miss":
+            return f"{always}; an item outside {self.subset!r}, whose features are not used"
+        return f"{always}; an item outside {self.subset!r} is left out of queries, gallery and denominator"
 
 
 YOUCOOK2 = Benchmark(
@@ -132,14 +123,6 @@ LSMDC = Benchmark(
 BENCHMARKS = (YOUCOOK2, YOUCOOK2_3339, MSRVTT, MSRVTT_1KA, MSRVTT_884, MSRVTT_879, MSRVTT_FULL, LSMDC)
 
 
-def find_benchmark(name: str) -> Benchmark:
-    """Return a benchmark by its name; raise `ConfigError` with the nearest one."""
-    for benchmark in BENCHMARKS:
-        if benchmark.name == name:
-            return benchmark
-    raise ConfigError(f"there is no benchmark {name!r}; {nearest(name, [b.name for b in BENCHMARKS])}")
-
-
 @dataclass(frozen=True)
 class BenchmarkItems:
     """A benchmark's items in a data set.
@@ -162,11 +145,7 @@ def benchmark_items(dataset: Dataset, benchmark: Benchmark) -> BenchmarkItems:
         ProtocolError: the data set is another one, or lacks the label of the subset.
         ConfigError: it lacks the split.
     """
-    if dataset.spec.name != benchmark.dataset:
-        raise ProtocolError(
-            f"the benchmark {benchmark.name} is measured on {benchmark.dataset!r}, these data are "
-            f"{dataset.spec.name!r}; choose a benchmark of theirs, or import the right files"
-        )
+    benchmark.require(dataset)
     items = dataset.split(benchmark.split)
     masked = np.zeros(0, np.int64)
     if benchmark.subset is not None:
@@ -187,13 +166,12 @@ def benchmark_items(dataset: Dataset, benchmark: Benchmark) -> BenchmarkItems:
         deviations.append(f"{len(items):,} items, where the benchmark has {benchmark.num_items:,}")
     if benchmark.num_held is not None and int(held.sum()) != benchmark.num_held:
         deviations.append(f"{held.sum():,} of them with video, where the benchmark has {benchmark.num_held:,}")
-    name = benchmark.name if not deviations else f"{benchmark.name} (deviating: {'; '.join(deviations)})"
     whole = evaluation_set(dataset, benchmark.split)
     evaluated = replace(
         whole,
         items=items,
         items_hash=hash_bytes(dataset.ids[item].encode() for item in items.tolist()),
-        benchmark=name,
+        benchmark=benchmark.with_deviations(deviations),
     )
     return BenchmarkItems(evaluated, masked, tuple(deviations))
 
@@ -223,7 +201,7 @@ def evaluate_benchmark(
     """
     found = benchmark_items(dataset, benchmark)
     letters = {modality.letter for modality in dataset.modalities}
-    chosen = tasks or tuple(task for task in benchmark.tasks if set(task) - {">"} <= letters)
+    chosen = tasks or benchmark.tasks_of(letters)
     parsed = [parse_task(task, dataset.modalities) for task in chosen]
     needed = {name for task in parsed for name in (*task.query, *task.gallery)}
     names = [modality.name for modality in dataset.modalities if modality.name in needed]

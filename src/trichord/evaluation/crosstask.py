@@ -63,6 +63,7 @@ def evaluate_steps(
     dataset: Dataset,
     config: StepEvaluationConfig | None = None,
     *,
+    benchmark: str = "none",
     progress: Progress | None = None,
 ) -> StepResult:
     """Locate the steps of every video's task in the video and score what was found.
@@ -75,6 +76,7 @@ def evaluate_steps(
         model: called as `model(features, batch_size)`, returns `Embeddings`.
         dataset: laid out as `read_step_layout` says; audio, where there is any, is one sequence per video.
         config: choices; None takes the defaults of `StepEvaluationConfig`.
+        benchmark: name that the protocol bears, see `trichord.evaluation.step_benchmark`.
         progress: called with (videos done, videos in all) after each video.
 
     Raises:
@@ -105,7 +107,7 @@ def evaluate_steps(
         spelled: summarise_steps(
             layout.videos,
             found,
-            _protocol(dataset, layout, tasks[spelled], spelled, config),
+            _protocol(dataset, layout, tasks[spelled], spelled, config, benchmark),
             num_resamples=config.evaluation.num_resamples,
             seed=config.evaluation.seed,
         )
@@ -190,7 +192,7 @@ def _choices(config: StepEvaluationConfig) -> dict[str, str]:
 
 
 def _protocol(
-    dataset: Dataset, layout: StepLayout, task: Task, spelled: str, config: StepEvaluationConfig
+    dataset: Dataset, layout: StepLayout, task: Task, spelled: str, config: StepEvaluationConfig, benchmark: str
 ) -> StepProtocol:
     windows = config.windows if AUDIO.name in task.gallery else None
     steps = [dataset.ids[item] for items in layout.steps.values() for item in items.tolist()]
@@ -209,6 +211,7 @@ def _protocol(
         window_seconds=None if windows is None else windows.seconds,
         frames_per_second=None if windows is None else windows.frames_per_second,
         max_frames=None if windows is None else windows.max_frames,
+        benchmark=benchmark,
     )
 
 

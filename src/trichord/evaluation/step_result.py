@@ -37,6 +37,7 @@ class StepProtocol:
         denominator: what a recall divides by.
         missing_policy: "miss": in a video that lacks all of the gallery's modalities no step is hit.
         tie_policy: the ordered decoder prefers early seconds; the others are exact expectations.
+        benchmark: name of the benchmark, with what deviates from it; "none" where it was measured under no name.
     """
 
     task: str
@@ -53,6 +54,7 @@ class StepProtocol:
     window_seconds: int | None
     frames_per_second: int | None
     max_frames: int | None
+    benchmark: str = "none"
     denominator: str = "steps that occur; a video without any is left out of recalls and counted"
     missing_policy: str = "miss"
     tie_policy: str = "ordered: earliest seconds; others: expected"

@@ -33,6 +33,7 @@ class WholeVideoProtocol:
         denominator: what a mean divides by; "caption" asks once per caption, the other ways once per video.
         missing_policy: "miss": a video without clips or captions is a query with recall 0.
         tie_policy: "expected"; for votes, shared places and then the expectation (`metrics.whole_video`).
+        benchmark: name of the benchmark, with what deviates from it; "none" where it was measured under no name.
     """
 
     task: str
@@ -47,6 +48,7 @@ class WholeVideoProtocol:
     gallery_captions: str
     similarity: str
     fusion: str
+    benchmark: str = "none"
     denominator: str = "every caption, or every video; a video without captions counts as one query"
     missing_policy: str = "miss"
     tie_policy: str = "expected; votes: shared places, then expected"
@@ -172,6 +174,7 @@ def evaluate_whole_videos(
             gallery_captions=gallery.captions,
             similarity=config.similarity,
             fusion=config.fusion,
+            benchmark=evaluated.benchmark,
         ),
         videos=names,
         ways={name: _estimate(recall, chance[name], config) for name, recall in found.items()},

@@ -18,6 +18,7 @@ from trichord.metrics.ranks import RankCounts
 from trichord.metrics.retrieval import RECALL_DEPTHS
 from trichord.shapes import Bool, Float, Int
 
+WAYS = ("caption", "caption average", "vote over videos", "vote over clips")
 # Votes are sums of fractions; what differs by less than this differs by rounding.
 SAME_VOTES = 1e-9
 

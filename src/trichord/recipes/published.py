@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from trichord.recipes.mcn import Size, mcn
 from trichord.runs import ExperimentConfig, Model
 from trichord.training.stage import StageConfig
 
+FRAMES: Mapping[str, int] = {"youcook2": 5120, "msrvtt": 3072, "lsmdc": 3072, "crosstask": 1024}
+"""Data set -> log-mel frames that its clips, or windows around its seconds, are cut or padded to when measured on."""
+
 
 def load_published(
     path: str | Path,
@@ -37,8 +40,7 @@ def load_published(
         path: the file.
         only: modalities to take, two or more; None takes all that the file holds. A file of the ablations `no_audio`
             or `no_video` holds that modality's branch too, untrained by any contrast: name the two others.
-        evaluation_frames: log-mel frames that clips are cut or padded to; published: 5120 on YouCook2, 3072 on MSR-VTT
-            and LSMDC.
+        evaluation_frames: log-mel frames that clips are cut or padded to; published ones are in `FRAMES`.
         device: where to compute; None takes a GPU if there is one.
 
     Returns:

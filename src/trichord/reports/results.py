@@ -51,6 +51,7 @@ def _measured(results: Mapping[str, RetrievalResult]) -> list[str]:
         line = (
             f"{result.num_queries} queries against {protocol.num_items} items of {protocol.dataset}, split "
             f"{protocol.split}{_captions(protocol)}; missing counted as misses: {result.num_missing}"
+            f"{'' if protocol.benchmark == 'none' else f'; benchmark: {protocol.benchmark}'}"
         )
         tasks.setdefault(line, []).append(task)
     return [f"{', '.join(names)}: {line}" for line, names in tasks.items()]

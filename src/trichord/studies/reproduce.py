@@ -23,7 +23,7 @@ from trichord.files import hash_tensors
 from trichord.modality import spell
 from trichord.recipes import Recipe, mcn
 from trichord.recipes.fine_tune import MSRVTT, YOUCOOK2, fine_tune
-from trichord.recipes.published import load_published
+from trichord.recipes.published import FRAMES, load_published
 from trichord.reports import Entry, Table, build_table, load_entries, write_page
 from trichord.reports.lab import LabTable, OurEntry, Section, build_lab_table
 from trichord.reports.lab.page import write_lab_page
@@ -286,8 +286,7 @@ def _by_order(folders: Sequence[Path], entries: Sequence[Entry]) -> list[Entry]:
 
 def _checkpoint_entry(path: Path, dataset: Dataset, benchmark: Benchmark, folder: Path) -> Entry:
     """Measure a checkpoint of the published code."""
-    frames = 5120 if dataset.spec.name == "youcook2" else 3072
-    model: Model = load_published(path, evaluation_frames=frames)
+    model: Model = load_published(path, evaluation_frames=FRAMES[dataset.spec.name])
     inside = folder / "checkpoint" / model.identity
     results = _kept_results(inside, dataset, benchmark)
     if results is None:

@@ -17,6 +17,7 @@ from trichord.data.importers.narration import Narration, grow, read_narration
 from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, Record
 from trichord.data.readers import read_array
 from trichord.data.specification import Header, ModalityHeader, Stream
+from trichord.data.video_lists import read_video_list
 from trichord.errors import ConfigError, DataError
 from trichord.foreign import read_pickle
 from trichord.modality import AUDIO, TEXT, VIDEO
@@ -153,19 +154,8 @@ def read_videos(file: Path) -> list[ListedVideo]:
 
 
 def excluded_videos(lists: tuple[Path, ...]) -> frozenset[str]:
-    """Return the ids of the videos in lists of evaluated ones: their fields video_id, youtube_id, vid or id."""
-    found: set[str] = set()
-    for file in lists:
-        listed = read_list(file)
-        names = [name for name in ("video_id", "youtube_id", "vid", "id") if name in listed.rows[0]]
-        if not names:
-            raise DataError(
-                f"no field names videos; fields: {sorted(listed.rows[0])}",
-                file=file,
-                remedy="call it video_id",
-            )
-        found.update(map(str, listed.column(names[0])))
-    return frozenset(found)
+    """Return the ids of the videos in lists of evaluated ones; see `read_video_list`."""
+    return frozenset(video for file in lists for video in read_video_list(str(file)).ids)
 
 
 def video_record(video: ListedVideo, captions: Any, config: HowTo100MImport, excluded: frozenset[str]) -> Record:
