@@ -82,4 +82,6 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def unit(*vectors: np.ndarray) -> np.ndarray:
     """Each vector brought to length one, side by side."""
-    return np.concatenate([np.asarray(v, np.float64) / np.sqrt((np.asarray(v, np.float64) ** 2).sum()) for v in vectors])
+    return np.concatenate(
+        [np.asarray(v, np.float64) / np.sqrt((np.asarray(v, np.float64) ** 2).sum()) for v in vectors]
+    )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from dataset_maker import IDS, SPLITS, make, write_items
 
-from trichord.data.inspection import NonFinite
 from trichord.data.check import check_dataset
+from trichord.data.inspection import NonFinite
 
 
 @pytest.fixture

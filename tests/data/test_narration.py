@@ -49,7 +49,9 @@ def test_one_caption_of_a_video():
 
 
 spans = st.lists(
-    st.tuples(st.floats(0, 12), st.floats(0.01, 8)).map(lambda s: (round(s[0], 2), round(s[1], 2))), min_size=1, max_size=25
+    st.tuples(st.floats(0, 12), st.floats(0.01, 8)).map(lambda s: (round(s[0], 2), round(s[1], 2))),
+    min_size=1,
+    max_size=25,
 )
 
 
@@ -103,7 +105,12 @@ def test_a_later_beginning_changes_nothing(drawn, shift, data):
 
 def test_reading_an_entry():
     read = read_narration({"start": [0.0, 1.5], "end": np.array([1.0, 3.0]), "text": ("a", "b"), "more": 1})
-    assert (read.start.tolist(), read.end.tolist(), list(read.text), read.not_text) == ([0, 1.5], [1, 3], ["a", "b"], ())
+    assert (read.start.tolist(), read.end.tolist(), list(read.text), read.not_text) == (
+        [0, 1.5],
+        [1, 3],
+        ["a", "b"],
+        (),
+    )
     odd = read_narration({"start": [0, 1, 2], "end": [1, 2, 3], "text": ["a", math.nan, "\ud800"]})
     assert (list(odd.text), odd.not_text) == (["a", "", ""], (1, 2))
 

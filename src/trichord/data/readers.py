@@ -51,7 +51,7 @@ def read_array(file: Path, key: str | None, max_bytes: int) -> np.ndarray:
                         remedy="save it again",
                     )
                 data = stream.read(math.prod(header.shape) * header.dtype.itemsize)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
         raise DataError(f"not a readable .npz file ({error})", file=file, row=key, remedy="save it again") from error
     return np.frombuffer(data, header.dtype).reshape(header.shape)
 

@@ -45,9 +45,26 @@ class Size:
     training_frames: int = 1000
     evaluation_frames: int = 5120
     items_per_source: int = 32
+    epochs: int = 30
+    cluster_weight: float = 1.0
 
 
-LAPTOP = Size(256, (32, 64, 64, 128), 128, 32, 256, 2560, 20, 1e-3, evaluation_frames=1000, items_per_source=8)
+# With a few thousand clips, small batches give more steps, and a strong pull to centroids that have hardly formed can
+# keep audio from being learnt at all; chosen on generated files (docs/results.md).
+LAPTOP = Size(
+    dim=256,
+    audio_widths=(32, 64, 64, 128),
+    decoder=128,
+    num_clusters=32,
+    batch_size=64,
+    memory=2560,
+    warmup_steps=20,
+    learning_rate=1e-3,
+    evaluation_frames=1000,
+    items_per_source=8,
+    epochs=12,
+    cluster_weight=0.1,
+)
 
 
 def mcn(spec: DatasetSpec, order: str = "AVT", seed: int = 0, size: Size = Size()) -> ExperimentConfig:
@@ -122,6 +139,7 @@ def _stage(
             objective=contrast, pairs=stage_pairs(stage), mask_overlaps=narrated and not published
         ),
         "cluster": ClusterConfig(
+            weight=1.0 if published else size.cluster_weight,
             modalities=stage.modalities,
             dim=size.dim,
             num_clusters=size.num_clusters,
@@ -146,7 +164,7 @@ def _stage(
         train=stage.train,
         objective=ObjectiveConfig(parts=parts),
         optimizer=optimizer,
-        epochs=30,
+        epochs=size.epochs,
         batch_size=size.batch_size,
         items_per_source=size.items_per_source if narrated else None,
         keep="last" if published else "best",

@@ -1,4 +1,11 @@
-"""Two signals under which different orders of learning win text to video plus audio."""
+"""Two signals under which different orders of learning win text to video plus audio (T>VA).
+
+The first stage of an order fixes what the space holds: what its two modalities share. The modality that comes in later
+is fitted to the frozen two, and can only show what of theirs it shares. Where text and audio share most, and audio
+tells it with less noise (YOUCOOK2), AT_V brings 7 of the 8 attributes text has in common with anything into the
+gallery, through audio; VT_A brings 3, and AV_T the 2 that all have. MSRVTT is the same with video and audio exchanged.
+The width of the space plays no part, and T>V alone is won by VT_A on both: nothing teaches video better than text.
+"""
 
 from __future__ import annotations
 
