@@ -24,6 +24,8 @@ from trichord.data.generated import (
 from trichord.errors import ConfigError
 from trichord.studies.published_data import WORDS_FILE
 
+# Short clips, so that everything about them takes minutes on two cores.
+FRAMES = (48, 80)
 Corpus = Literal["youcook2", "msrvtt", "lsmdc", "howto100m", "crosstask"]
 
 
@@ -59,11 +61,11 @@ def run(arguments: list[str]) -> None:
 
 def _write(name: Corpus, folder: Path, seed: int) -> None:
     if name == "youcook2":
-        write_youcook2(folder, YouCook2Config(seed=seed))
+        write_youcook2(folder, YouCook2Config(seed=seed, frames=FRAMES))
     elif name == "msrvtt":
-        write_msrvtt(folder, MsrvttConfig(seed=seed, rows=(2, 4)))
+        write_msrvtt(folder, MsrvttConfig(seed=seed, frames=FRAMES, rows=(2, 4)))
     elif name == "lsmdc":
-        write_lsmdc(folder, LsmdcConfig(seed=seed))
+        write_lsmdc(folder, LsmdcConfig(seed=seed, frames=FRAMES))
     elif name == "howto100m":
         write_howto100m(folder, HowTo100MConfig(seed=seed))
     else:
