@@ -93,5 +93,5 @@ def test_commands_outside_the_readme_exist() -> None:
 
     names = "|".join(sorted(COMMANDS, key=len, reverse=True))
     for page in PAGES:
-        for command in re.findall(r"`trichord ([a-z]+(?: [a-z0-9]+)?)", page.read_text(encoding="utf-8")):
+        for command in re.findall(r"`trichord ([a-z]+(?: [a-z0-9][a-z0-9-]*)?)", page.read_text(encoding="utf-8")):
             assert re.match(names, command), f"{page.name}: trichord {command}"

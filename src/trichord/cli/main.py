@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import msrvtt": ("import_msrvtt", "make a data set from the published MSR-VTT pickles and the list of its test"),
     "import lsmdc": ("import_lsmdc", "make a data set from the published LSMDC pickles"),
     "import crosstask": ("import_crosstask", "make a data set from CrossTask features, annotations and steps"),
+    "import mining-youtube": ("import_mining_youtube", "make a data set from Mining YouTube, laid out as CrossTask"),
+    "import actions": ("import_actions", "make a data set from the published UCF-101 or HMDB-51 pickles"),
     "data check": ("data_check", "validate a data set and print what is in it"),
     "data leakage": ("data_leakage", "say whether videos that are learnt from are evaluated on"),
     "train": ("train", "train one order of one recipe"),
@@ -35,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def usage() -> str:
     """Return the list of commands."""
-    lines = [f"  {name:<17} {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines = [f"  {name:<21} {purpose}" for name, (_, purpose) in COMMANDS.items()]
     return "usage: trichord COMMAND [options]; trichord COMMAND --help\n\n" + "\n".join(lines)
 
 
