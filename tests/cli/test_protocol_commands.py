@@ -238,7 +238,7 @@ def test_clip_ids_that_hide_leakage_are_pointed_out(tmp_path: Path, type_in: Typ
     words = ("data", "leakage", tmp_path / "train.jsonl", tmp_path / "test.csv", "--field", "clip", "video_id")
     status, out, _ = type_in(*words)
     assert status == 1
-    assert out.startswith("No leakage")
+    assert out.startswith("Whether videos of")
     assert "Look again: some ids are those of clips; by their first 11 characters the lists share 1. " in out
     status, out, _ = type_in(*words, "--characters", "11")
     assert status == 1

@@ -140,3 +140,11 @@ def test_the_published_lists() -> None:
     assert shared("msrvtt_1kA.jsonl.gz:train", "msrvtt_1kA_test.csv") == (0, 9000, 1000)
     assert shared("msrvtt_1kA.jsonl.gz:test1kA", "msrvtt_1kA_test.csv") == (1000, 1000, 1000)
     assert shared("msrvtt_1kA.jsonl.gz:train", "msrvtt_full_test_2990x20.jsonl.gz") == (1990, 9000, 2990)
+
+
+def test_ids_of_two_kinds_tell_nothing() -> None:
+    leak = find_leak(["abcdefghij0", "abcdefghij1"], ["video1", "video22"], ("training", "test"))
+    assert leak.unlike == ("abcdefghij0", "video1")
+    assert "cannot be told" in leak.sentence
+    assert find_leak(["video3"], ["video1"], ("training", "test")).unlike is None
+    assert "LEAKAGE" in find_leak(["video1", "abcdefghij1", "abcdefghij2"], ["video1"], ("training", "test")).sentence

@@ -13,15 +13,17 @@ from published_reference import Sizes, audio_vectors, random_state, text_vectors
 from reproduce_cases import WORDS, write_all
 
 from trichord.cli.main import main
+from trichord.config import replaced
 from trichord.data import Dataset
 from trichord.errors import ConfigError, DataError, RunError
 from trichord.evaluation.result import load_result
-from trichord.recipes import mcn_fixed_small
+from trichord.recipes import mcn, mcn_fixed_small
 from trichord.recipes.fine_tune import YOUCOOK2, fine_tune
 from trichord.reports.lab.figures import LAB, METRICS, PUBLISHED
 from trichord.runs import RunOptions, load, run_experiment
 from trichord.runs.initial import weights
 from trichord.studies.published_data import PublishedFolders, find_words, open_folders
+from trichord.studies.reproduce import _against_published, benchmark_of
 
 QUIET = ("--options.no-progress", "--workers", "1")
 
@@ -178,8 +180,15 @@ def test_changed_files_are_not_taken_for_the_old_ones(published: Path, tmp_path:
     assert open_folders(folders, tmp_path / "data", progress=False)["youcook2"].dataset.fingerprint() == (
         first.fingerprint()
     )
+    with pytest.raises(DataError, match=r"made otherwise.*language: english there, english-or-lower-case now"):
+        open_folders(replace(folders, language="english-or-lower-case"), tmp_path / "data", progress=False)
+    train = tmp_path / "p/youcook2/youcook_train_audio.pkl"
+    train.rename(tmp_path / "away.pkl")
+    with pytest.raises(DataError, match="made otherwise"):
+        open_folders(folders, tmp_path / "data", progress=False)
+    (tmp_path / "away.pkl").rename(train)
     (tmp_path / "p/youcook2/youcook_val_audio.pkl").touch()
-    with pytest.raises(DataError, match="made from other files"):
+    with pytest.raises(DataError, match=r"youcook_val_audio.pkl is another file now"):
         open_folders(folders, tmp_path / "data", progress=False)
 
 
@@ -289,3 +298,46 @@ def test_a_published_checkpoint_is_a_row_of_its_own(published: Path, tmp_path: P
     scores = text_vectors(state, sentences) @ (video + audio_vectors(state, clips, 5120)).T
     ranks = (scores > scores.diagonal()[:, None]).sum(dim=1)
     assert row["estimates"]["R@10"]["value"] == pytest.approx(100 * float((ranks < 10).float().mean()), abs=1e-6)
+
+
+def test_the_training_list_decides_the_protocol_of_msrvtt(out: Path, published: Path, tmp_path: Path) -> None:
+    small = Dataset.open(out / "data/msrvtt")
+    assert small.split("train", "val").size < 100
+    assert benchmark_of("msrvtt", small).name == "msrvtt-1k-jsfusion"
+    folder = tmp_path / "msrvtt"
+    folder.mkdir()
+    for name in ("msrvtt_1k-A_train.pkl", "msrvtt_jsfusion_test.pkl", "msrvtt_1kA_test.csv"):
+        (folder / name).write_bytes((published / "msrvtt" / name).read_bytes())
+    folders = PublishedFolders({"msrvtt": folder}, words=published / WORDS)
+    large = open_folders(folders, tmp_path / "data", progress=False)["msrvtt"].dataset
+    assert benchmark_of("msrvtt", large).name == "msrvtt-1k-A"
+
+
+def test_fine_tuning_on_other_word_vectors_is_refused(out: Path, tmp_path: Path) -> None:
+    model = load(out / "runs/youcook2/from-scratch/AT_V/seed-0")
+    spec = Dataset.open(out / "data/youcook2").spec
+    foreign = tuple(
+        replace(entry, words=replace(entry.words, fingerprint="another")) if entry.words else entry
+        for entry in spec.modalities
+    )
+    with pytest.raises(ConfigError, match="other word vectors"):
+        fine_tune(model, replace(spec, modalities=foreign))
+
+
+def test_an_order_without_sound_is_measured_on_what_it_has(published: Path, tmp_path: Path) -> None:
+    arguments = ["reproduce", "--youcook2", str(published / "youcook2"), "--out", str(tmp_path / "out")]
+    main([*arguments, "--orders", "VT", "AT_V", "--epochs", "1", *QUIET])
+    (section,) = json.loads((tmp_path / "out/table.json").read_text())["sections"]
+    assert [row["label"] for row in section["reproduction"]] == ["AT_V"]
+    assert load_result(
+        tmp_path / "out/runs/youcook2/from-scratch/VT/seed-0/results/youcook2-youcook2-3350", "T>V"
+    ).num_queries
+
+
+def test_only_published_settings_are_called_published(out: Path) -> None:
+    dataset = Dataset.open(out / "data/youcook2")
+    config = mcn(dataset.spec, "VAT")
+    assert "all settings are those published" in _against_published(config, dataset)
+    assert "2 stages where one was published" in _against_published(mcn(dataset.spec, "AV_T"), dataset)
+    changed = replaced(config, {"stages.0.epochs": 2})
+    assert "2 epochs (30); 1 settings differ" in _against_published(changed, dataset)

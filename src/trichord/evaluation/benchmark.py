@@ -16,7 +16,7 @@ from trichord.evaluation.result import RetrievalResult
 from trichord.evaluation.retrieval import evaluate_tasks
 from trichord.evaluation.settings import EvaluationConfig, EvaluationSet, evaluation_set
 from trichord.files import hash_bytes
-from trichord.modality import AUDIO, VIDEO, parse_task
+from trichord.modality import AUDIO, TEXT, VIDEO, parse_task
 from trichord.shapes import Int
 
 __all__ = ["BENCHMARKS", "REGIMES", "Benchmark", "BenchmarkItems", "Regime", "benchmark_items", "evaluate_benchmark"]
@@ -29,18 +29,22 @@ class Benchmark(NamedProtocol):
     Args:
         num_items: items that are counted: what a recall divides by.
         num_held: of these, items with video features; the others are misses. None: not stated by the publication.
+        complete: whether every item that is counted has video features in the publication.
         split: split of the data set.
         subset: label that is 1 for the items of the benchmark, None for all of the split.
         outside: items of the split that are not of the subset are "left out", or stay as queries that are a "miss".
         captions: "first" or "all" captions of an item ask.
+        captions_per_item: captions that every item has where all of them ask; None: not stated.
     """
 
     num_items: int
     num_held: int | None = None
+    complete: bool = False
     split: str = "test"
     subset: str | None = None
     outside: Literal["left out", "miss"] = "left out"
     captions: Literal["first", "all"] = "first"
+    captions_per_item: int | None = None
 
     @property
     def counted(self) -> str:
@@ -64,6 +68,7 @@ YOUCOOK2 = Benchmark(
     name="youcook2-3350",
     dataset="youcook2",
     num_items=3350,
+    complete=True,
     training="9,586 training clips",
     description="every clip of the validation list, one caption each, queries and gallery alike (MCN, AVLnet)",
 )
@@ -71,6 +76,7 @@ YOUCOOK2_3339 = replace(
     YOUCOOK2,
     name="youcook2-3339",
     num_held=3339,
+    complete=False,
     subset="full_resolution",
     outside="miss",
     description="clips with features of full resolution; the 11 others count as misses (Everything at Once)",
@@ -110,6 +116,7 @@ MSRVTT_FULL = replace(
     num_items=2990,
     num_held=None,
     captions="all",
+    captions_per_item=20,
     training="6,513 clips",
     description="the official test split, each of its 20 captions a query",
 )
@@ -117,6 +124,7 @@ LSMDC = Benchmark(
     name="lsmdc-1000",
     dataset="lsmdc",
     num_items=1000,
+    complete=True,
     training="the training list of LSMDC",
     description="1,000 test clips, one caption each",
 )
@@ -166,6 +174,13 @@ def benchmark_items(dataset: Dataset, benchmark: Benchmark) -> BenchmarkItems:
         deviations.append(f"{len(items):,} items, where the benchmark has {benchmark.num_items:,}")
     if benchmark.num_held is not None and int(held.sum()) != benchmark.num_held:
         deviations.append(f"{held.sum():,} of them with video, where the benchmark has {benchmark.num_held:,}")
+    if benchmark.complete and not held.all():
+        deviations.append(f"{int((~held).sum()):,} of them without video, where the benchmark has it of all")
+    if benchmark.captions_per_item is not None and TEXT in dataset.modalities:
+        asked = int(dataset.instances(TEXT.name).count[items].sum())
+        wanted = benchmark.captions_per_item * benchmark.num_items
+        if asked != wanted:
+            deviations.append(f"{asked:,} captions that ask, where the benchmark has {wanted:,}")
     whole = evaluation_set(dataset, benchmark.split)
     evaluated = replace(
         whole,
@@ -201,7 +216,7 @@ def evaluate_benchmark(
     """
     found = benchmark_items(dataset, benchmark)
     letters = {modality.letter for modality in dataset.modalities}
-    chosen = tasks or benchmark.tasks_of(letters)
+    chosen = benchmark.check_tasks(tasks) if tasks else benchmark.tasks_of(letters)
     parsed = [parse_task(task, dataset.modalities) for task in chosen]
     needed = {name for task in parsed for name in (*task.query, *task.gallery)}
     names = [modality.name for modality in dataset.modalities if modality.name in needed]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from trichord.data import Dataset
+from trichord.data.packing import read_quarantine
 from trichord.errors import ConfigError, nearest
 from trichord.evaluation.crosstask import StepEvaluationConfig, evaluate_steps
 from trichord.evaluation.embed import Progress
@@ -100,6 +101,9 @@ def step_deviations(dataset: Dataset, benchmark: StepBenchmark) -> tuple[str, ..
         found.append(f"{num_tasks} tasks with steps, where the benchmark has {benchmark.num_tasks}")
     if benchmark.num_videos not in (None, len(videos)):
         found.append(f"{len(videos):,} videos with steps, where the benchmark has {benchmark.num_videos:,}")
+    lost = sorted({entry.id for entry in read_quarantine(dataset.path)} - set(dataset.ids))
+    if lost:
+        found.append(f"{len(lost):,} videos of the list were left out on import ({', '.join(lost[:3])})")
     return tuple(found)
 
 

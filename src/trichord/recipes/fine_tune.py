@@ -52,7 +52,7 @@ def fine_tune(
             normalise; otherwise the best epoch on validation, and InfoNCE on unit vectors.
 
     Raises:
-        ConfigError: the data lack text or any other modality of the model.
+        ConfigError: the data lack text or any other modality of the model, or their words come from another file.
     """
     held = {entry.modality.name: entry for entry in spec.modalities}
     names = tuple(name for name in held if model.supports(name))
@@ -62,6 +62,11 @@ def fine_tune(
     text = encoders[TEXT.name]
     if isinstance(text, WordPoolConfig):
         words = held[TEXT.name].words
+        if words is not None and text.word_vectors not in ("", words.fingerprint):
+            raise ConfigError(
+                f"the captions of {spec.name} are indexed with other word vectors ({words.source}) than the model was "
+                "trained with; import them again with the file of the model"
+            )
         number = held[TEXT.name].num_words or None
         encoders[TEXT.name] = replace(
             text, num_words=number, word_vectors=text.word_vectors if words is None else words.fingerprint

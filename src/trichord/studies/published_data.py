@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from trichord.data import Dataset
 from trichord.data.dataset import HEADER_FILE
-from trichord.data.importers.clips import Language
+from trichord.data.importers.clips import Language, PublishedImport
 from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m, read_videos
 from trichord.data.importers.lsmdc import TRAIN_FILE as LSMDC_TRAIN_FILE
 from trichord.data.importers.lsmdc import LsmdcImport, import_lsmdc
@@ -25,7 +25,7 @@ WORDS_FILE = "GoogleNews-vectors-negative300.bin"
 HELD_OUT_VIDEOS, SHARE_AT_LEAST, SHARE_AT_MOST = 20, 0.001, 0.15
 _TRAIN_FILES = {
     "youcook2": {"": YOUCOOK2_TRAIN_FILE},
-    "msrvtt": {key: TRAIN_FILES[key] for key in ("9k", "7k")},
+    "msrvtt": {key: TRAIN_FILES[key] for key in ("7k", "9k")},
     "lsmdc": {"": LSMDC_TRAIN_FILE},
 }
 LIST_FILES = ("HowTo100M_1166_videopaths.txt", "HowTo100M_336_videopaths.txt", "videopaths.csv")
@@ -101,30 +101,43 @@ def find_words(published: PublishedFolders, raw: Mapping[str, Path]) -> Path:
 
 @dataclass(frozen=True)
 class _Plan:
-    """An import that is to be done unless it was done before."""
+    """An import that is to be done unless it was done before, from the same files and with the same settings."""
 
-    out: Path
+    config: PublishedImport
     run: Callable[[], PackReport]
     missing: tuple[str, ...] = ()
 
     def open(self) -> OpenedFolder:
-        if not (self.out / HEADER_FILE).exists():
+        out = self.config.out
+        if not (out / HEADER_FILE).exists():
             self.run()
-        elif not _made_from_these(self.out):
+        changed = _changes(self.config)
+        if changed:
             raise DataError(
-                "this data set was made from other files than those that are there now",
-                file=self.out,
+                f"this data set was made otherwise than it would be now ({changed})",
+                file=out,
                 remedy="choose another --out, or remove this folder so that it is imported anew",
             )
-        return OpenedFolder(Dataset.open(self.out), self.missing)
+        return OpenedFolder(Dataset.open(out), self.missing)
 
 
-def _made_from_these(folder: Path) -> bool:
-    """Whether the files that a data set was imported from are still those."""
-    if not (folder / IMPORT_FILE).exists():
-        return False
-    files = {Path(name): stamp for name, stamp in read_json(folder / IMPORT_FILE)["files"].items()}
-    return all(file.exists() and [file.stat().st_size, file.stat().st_mtime_ns] == files[file] for file in files)
+def _changes(config: PublishedImport) -> str:
+    """Say in what an import differs from the one that made the data set at its place; "" where it does not."""
+    if not (config.out / IMPORT_FILE).exists():
+        return "nothing says how it was made"
+    made = read_json(config.out / IMPORT_FILE)
+    files = {Path(name): stamp for name, stamp in made.pop("files").items()}
+    other = [file for file in files if not file.exists() or _stamp(file) != files[file]]
+    if other:
+        return f"{other[0]} is another file now"
+    settings = {key: value for key, value in config.identity([]).items() if key not in ("files", "out")}
+    made.pop("out", None)
+    unlike = [key for key in {*settings, *made} if settings.get(key) != made.get(key)]
+    return ", ".join(f"{key}: {made.get(key)} there, {settings.get(key)} now" for key in sorted(unlike))
+
+
+def _stamp(file: Path) -> list[int]:
+    return [file.stat().st_size, file.stat().st_mtime_ns]
 
 
 def _plan(name: str, published: PublishedFolders, words: Path, out: Path, progress: bool) -> _Plan:
@@ -140,19 +153,19 @@ def _plan(name: str, published: PublishedFolders, words: Path, out: Path, progre
         videos = published.videos or _find_list(folder)
         share = min(SHARE_AT_MOST, max(SHARE_AT_LEAST, HELD_OUT_VIDEOS / len(read_videos(videos))))
         narrated = HowTo100MImport(videos=videos, validation=share, test=share, **common)
-        return _Plan(target, lambda: import_howto100m(narrated))
+        return _Plan(narrated, lambda: import_howto100m(narrated))
     train = _TRAIN_FILES[name]
     there = [key for key, file in train.items() if (folder / file).is_file()]
     missing = () if there else (f"{folder} holds none of {', '.join(train.values())}: nothing is trained on {name}",)
     if name == "msrvtt":
-        training: Literal["9k", "7k", "none"] = "none" if not there else "9k" if there[0] == "9k" else "7k"
+        training: Literal["9k", "7k", "none"] = "none" if not there else "7k" if there[0] == "7k" else "9k"
         clips = MsrvttImport(train=training, **common)
-        return _Plan(target, lambda: import_msrvtt(clips), missing)
+        return _Plan(clips, lambda: import_msrvtt(clips), missing)
     if name == "youcook2":
         cooking = YouCook2Import(test_only=not there, **common)
-        return _Plan(target, lambda: import_youcook2(cooking), missing)
+        return _Plan(cooking, lambda: import_youcook2(cooking), missing)
     movies = LsmdcImport(test_only=not there, **common)
-    return _Plan(target, lambda: import_lsmdc(movies), missing)
+    return _Plan(movies, lambda: import_lsmdc(movies), missing)
 
 
 def _find_list(folder: Path) -> Path:

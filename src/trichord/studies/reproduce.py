@@ -7,19 +7,21 @@ A checkpoint of the published code is measured zero-shot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trichord.data import Dataset
+from trichord.config import difference
+from trichord.curricula import parse_order
+from trichord.data import Dataset, ModalitySpec
 from trichord.data.leakage import find_leak, split_videos
-from trichord.data.packing import read_quarantine
+from trichord.data.packing import IMPORT_FILE, read_quarantine
 from trichord.diagnosis import diagnose
-from trichord.errors import ConfigError
+from trichord.errors import ConfigError, DataError
 from trichord.evaluation.benchmark import BENCHMARKS, Benchmark, Regime, benchmark_items, evaluate_benchmark
 from trichord.evaluation.result import RetrievalResult, load_result
-from trichord.files import hash_tensors
+from trichord.files import hash_tensors, read_json
 from trichord.modality import spell
 from trichord.recipes import Recipe, mcn
 from trichord.recipes.fine_tune import MSRVTT, YOUCOOK2, fine_tune
@@ -112,6 +114,9 @@ def reproduce(
     plans = _Plans(study, out, workers, options)
     for found in [narrated] if narrated is not None else trainable.values():
         plans.check(found.dataset)
+    for name, found in benchmarks.items():
+        learnt = found.dataset if narrated is None else narrated.dataset
+        plans.check_measurable(learnt, found.dataset, benchmark_of(name, found.dataset))
     pretrained = [] if narrated is None else plans.train(narrated.dataset, out / "runs" / NARRATED)
     links: dict[str, dict[str, str]] = {}
     sections = []
@@ -154,6 +159,27 @@ class _Plans:
         for config, _ in self.configs(dataset):
             check_data(config, dataset)
 
+    def check_measurable(self, learnt: Dataset, measured: Dataset, benchmark: Benchmark) -> None:
+        """Raise unless a model of any of the orders, trained on one data set, can be measured on another."""
+        benchmark_items(measured, benchmark)
+        for order in self.study.orders:
+            names = parse_order(order, learnt.modalities)[-1].modalities
+            tasks_of(benchmark, measured, names)
+        there = {entry.modality.name: entry for entry in measured.spec.modalities}
+        for entry in learnt.spec.modalities:
+            other = there.get(entry.modality.name)
+            if other is None:
+                continue
+            unlike = [field for field in ("kind", "dim") if getattr(entry, field) != getattr(other, field)]
+            words = None not in (entry.words, other.words) and _fingerprint(entry) != _fingerprint(other)
+            if unlike or words:
+                raise DataError(
+                    f"{entry.modality.name} is of another {'file of word vectors' if words else unlike[0]} than in "
+                    f"{learnt.path}, so a model of those data cannot read it",
+                    file=measured.path,
+                    remedy="import both with the same files",
+                )
+
     def train(self, dataset: Dataset, folder: Path) -> list[Path]:
         """Train every order and seed on a data set."""
         plans = [
@@ -192,6 +218,7 @@ def _measure(
     """Measure all rows of one benchmark and gather what explains them."""
     dataset, benchmark = found.dataset, benchmark_of(name, found.dataset)
     items = benchmark_items(dataset, benchmark)
+    learnt = dataset if narrated is None else narrated.dataset
     ours: list[OurEntry] = []
     tables: dict[str, Table] = {}
     explanations = [*found.missing, *_about_data(dataset, narrated)]
@@ -206,12 +233,12 @@ def _measure(
         for entry in entries:
             said = diagnose(
                 entry.folders[0],
-                narrated.dataset if row.regime == "zero-shot" and narrated is not None else dataset,
+                learnt if row.regime == "zero-shot" else dataset,
                 results=entry.results[0],
                 evaluated_on=dataset,
             )
             ours.append(OurEntry(row.regime, entry, said.sentence))
-        explanations += _about_runs(row.regime, entries)
+        explanations += _about_runs(row.regime, entries, dataset if row.regime != "zero-shot" else learnt)
     if study.checkpoint is not None:
         ours.append(OurEntry("zero-shot", _checkpoint_entry(study.checkpoint, dataset, benchmark, out / "runs" / name)))
     regime: Regime = rows[0].regime if rows else "zero-shot"
@@ -228,10 +255,19 @@ def _measure(
 
 
 def benchmark_of(name: str, dataset: Dataset) -> Benchmark:
-    """Return the benchmark that the lab measured on a data set, in the tasks that its modalities allow."""
-    (benchmark,) = (benchmark for benchmark in BENCHMARKS if benchmark.name == DEFAULTS[name])
-    letters = {modality.letter for modality in dataset.modalities}
-    return replace(benchmark, tasks=tuple(task for task in benchmark.tasks if set(task) - {">"} <= letters))
+    """Return the benchmark that the lab measured on a data set; that of MSR-VTT depends on the training list."""
+    chosen = DEFAULTS[name]
+    made = dataset.path / IMPORT_FILE
+    if name == "msrvtt" and made.exists() and read_json(made).get("train") == "9k":
+        chosen = "msrvtt-1k-A"
+    (benchmark,) = (benchmark for benchmark in BENCHMARKS if benchmark.name == chosen)
+    return benchmark
+
+
+def tasks_of(benchmark: Benchmark, dataset: Dataset, model: Collection[str]) -> tuple[str, ...]:
+    """Return the benchmark's tasks that the data and a model of these modalities allow."""
+    shared = {modality.letter for modality in dataset.modalities if modality.name in model}
+    return benchmark.tasks_of(shared)
 
 
 def _under_benchmark(entry: Entry, dataset: Dataset, benchmark: Benchmark) -> Entry:
@@ -239,21 +275,25 @@ def _under_benchmark(entry: Entry, dataset: Dataset, benchmark: Benchmark) -> En
     results = []
     for folder in entry.folders:
         inside = folder / "results" / f"{dataset.spec.name}-{benchmark.name}"
-        kept = _kept_results(inside, dataset, benchmark)
+        config = RunDirectory(folder).record().config
+        tasks = tasks_of(benchmark, dataset, config.model.encoders)
+        kept = _kept_results(inside, dataset, benchmark, tasks)
         if kept is None:
-            model = load(folder)
-            scoring, size = model.config.evaluation.scoring, model.config.evaluation.batch_size
-            kept = evaluate_benchmark(model.encoder, dataset, benchmark, scoring, batch_size=min(size, BATCH))
+            scoring, size = config.evaluation.scoring, min(config.evaluation.batch_size, BATCH)
+            encoder = load(folder).encoder
+            kept = evaluate_benchmark(encoder, dataset, benchmark, scoring, tasks=tasks, batch_size=size)
             for result in kept.values():
                 result.save(inside)
         results.append(kept)
     return replace(entry, results=tuple(results))
 
 
-def _kept_results(folder: Path, dataset: Dataset, benchmark: Benchmark) -> dict[str, RetrievalResult] | None:
+def _kept_results(
+    folder: Path, dataset: Dataset, benchmark: Benchmark, tasks: Sequence[str]
+) -> dict[str, RetrievalResult] | None:
     wanted = benchmark_items(dataset, benchmark).evaluated
     try:
-        found = {task: load_result(folder, task) for task in benchmark.tasks}
+        found = {task: load_result(folder, task) for task in tasks}
     except ValueError:
         return None
     good = all(
@@ -288,10 +328,11 @@ def _checkpoint_entry(path: Path, dataset: Dataset, benchmark: Benchmark, folder
     """Measure a checkpoint of the published code."""
     model: Model = load_published(path, evaluation_frames=FRAMES[dataset.spec.name])
     inside = folder / "checkpoint" / model.identity
-    results = _kept_results(inside, dataset, benchmark)
+    tasks = tasks_of(benchmark, dataset, model.modalities)
+    results = _kept_results(inside, dataset, benchmark, tasks)
     if results is None:
         scoring = model.config.evaluation.scoring
-        results = evaluate_benchmark(model.encoder, dataset, benchmark, scoring, batch_size=BATCH)
+        results = evaluate_benchmark(model.encoder, dataset, benchmark, scoring, tasks=tasks, batch_size=BATCH)
         for result in results.values():
             result.save(inside)
     known = list(model.config.modalities)
@@ -323,7 +364,7 @@ def _about_data(dataset: Dataset, narrated: OpenedFolder | None) -> list[str]:
     return said
 
 
-def _about_runs(regime: str, entries: Sequence[Entry]) -> list[str]:
+def _about_runs(regime: str, entries: Sequence[Entry], learnt: Dataset) -> list[str]:
     """Return sentences on recipe, epochs and convergence of measured rows; what several share is said once."""
     settings: dict[str, list[str]] = {}
     for entry in entries:
@@ -335,7 +376,7 @@ def _about_runs(regime: str, entries: Sequence[Entry]) -> list[str]:
         stages = dict.fromkeys(f"{v.stage} ran {v.epochs} epochs, {v.sentence}" for v in entry.verdicts[0])
         said.append(f"{entry.label}, {regime}: {'; '.join(stages)}.")
     if entries:
-        said.append(_against_published(RunDirectory(entries[0].folders[0]).record().config))
+        said.append(_against_published(RunDirectory(entries[0].folders[0]).record().config, learnt))
     return said
 
 
@@ -348,16 +389,36 @@ def _grouped_changes(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
     return [f"{words} ({', '.join(paths)})" for words, paths in grouped.items()]
 
 
-def _against_published(config: ExperimentConfig) -> str:
-    """Say in which main settings an experiment differs from MCN as published."""
-    if config.recipe in ("mcn", "fine_tune"):
-        return "The settings are those published." if config.recipe == "mcn" else "Fine-tuned as published for AVLnet."
-    published = mcn.__name__
+def _against_published(config: ExperimentConfig, dataset: Dataset) -> str:
+    """Say in which settings an experiment differs from what was published."""
+    held_out = "; clips held out for validation are not learnt from" if "val" in dataset.spec.splits else ""
+    if config.recipe == "fine_tune":
+        stage = config.stages[0]
+        settings = YOUCOOK2 if dataset.spec.name == "youcook2" else MSRVTT
+        ours = (stage.epochs, stage.batch_size, stage.optimizer.learning_rate, stage.optimizer.decay)
+        theirs = (settings.epochs, settings.batch_size, settings.learning_rate, settings.decay)
+        same = "as published for AVLnet" if ours == theirs else f"{ours}, published for AVLnet {theirs}"
+        contrast = "masked margin softmax on raw vectors" if not config.model.normalize else "InfoNCE on unit vectors"
+        return (
+            f"Fine-tuning: epochs, batch, learning rate and decay {same}; {contrast} (published: masked margin softmax "
+            f"on raw vectors); the {stage.keep} epoch is kept (published: the last){held_out}."
+        )
+    published = mcn(dataset.spec, config.order, config.seed)
+    ignored = ("recipe", "precision", "selection", "evaluation")
+    unlike = {k: v for k, v in difference(published, config).items() if k.split(".")[0] not in ignored}
+    stages = "" if len(config.stages) == 1 else f" {len(config.stages)} stages where one was published;"
+    if not unlike:
+        return f"Against the published recipe (mcn):{stages} all settings are those published{held_out}."
     widths = {encoder.output_dim for encoder in config.model.encoders.values()}
     stage = config.stages[0]
     return (
-        f"Against the published recipe ({published}): width {', '.join(map(str, sorted(widths)))} (published 6144), "
+        f"Against the published recipe (mcn):{stages} width {', '.join(map(str, sorted(widths)))} (published 6144), "
         f"batches of {stage.batch_size} clips (4096), learning rate {stage.optimizer.learning_rate:g} (0.0001), "
-        f"{'unit vectors' if config.model.normalize else 'raw vectors'} (raw vectors), stages of "
-        f"{', '.join(str(s.epochs) for s in config.stages)} epochs (30, one stage); the run's config.json has them all."
+        f"{'unit vectors' if config.model.normalize else 'raw vectors'} (raw vectors), "
+        f"{', '.join(str(s.epochs) for s in config.stages)} epochs (30); {len(unlike)} settings differ in all, see "
+        f"config.json of the run{held_out}."
     )
+
+
+def _fingerprint(entry: ModalitySpec) -> str | None:
+    return None if entry.words is None else entry.words.fingerprint
