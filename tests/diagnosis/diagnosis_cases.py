@@ -58,6 +58,7 @@ ENCODER = EncoderFacts(
     moved_rms=0.06,
     least_path=0.03,
     like_fresh=False,
+    as_drawn=False,
     as_recorded=True,
 )
 SCORE = ScoreFacts("T>V", "R@10", 66.0, 56.0, 75.0, 10.0, 100, "", 0.35, 0.05)
@@ -90,6 +91,7 @@ def healthy(**changes: object) -> Facts:
         order="VT",
         recorded_data="data",
         given_data="data",
+        measured_data="data",
         stages=(STAGE,),
         weights=WeightFacts(True, True, (ENCODER, replace(ENCODER, modality="text"))),
         modalities=(modality(gaussian(1)),),

@@ -84,6 +84,25 @@ def test_shift_in_closed_form_and_its_severity() -> None:
         assert (None if found is None else found.severity) == severity
 
 
+@pytest.mark.parametrize(
+    ("step", "here", "elsewhere"),
+    [
+        (0.4, None, None),
+        (1.4, "warning", None),  # generated HowTo100M to YouCook2, audio: other videos, and nothing wrong
+        (1.7, "warning", "warning"),
+        (2.1, "cause", "cause"),
+    ],
+)
+def test_another_collection_may_lie_further_away(step: float, here: str | None, elsewhere: str | None) -> None:
+    same = gaussian(0)
+    moved = modality(same + step * features(same).deviation, same)
+    for measured, severity in (("data", here), ("other", elsewhere)):
+        found = check_shift(of(moved, measured_data=measured))
+        assert (None if found is None else found.severity) == severity
+        if found is not None:
+            assert found.evidence[0].expected == ("below 0.5" if measured == "data" else "below 1.5")
+
+
 def test_constant_features_are_equal_or_infinitely_far() -> None:
     constant = features(np.ones((5, 3)))
     assert mean_shift(constant, constant) == 0.0

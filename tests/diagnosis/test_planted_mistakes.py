@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diagnosis_cases import (
@@ -21,7 +23,8 @@ from trichord.diagnosis import Diagnosis, diagnose
 from trichord.errors import ConfigError, ProtocolError, RunError
 from trichord.files import hash_tensors
 from trichord.recipes import heads
-from trichord.runs import RunDirectory
+from trichord.recipes.fine_tune import FineTuning, fine_tune
+from trichord.runs import Model, RunDirectory, RunOptions, load, run_experiment
 from trichord.runs.run import build_model
 from trichord.training.checkpoint import save_tensors
 
@@ -89,6 +92,46 @@ def test_untrained_weights_in_the_model_file(
     assert any(finding.check == "score" and finding.severity == "symptom" for finding in found.findings)
 
 
+def tuned(model: Model, data: Dataset, folder: Path, *, rate: float = 1e-30, epochs: int = 8) -> RunDirectory:
+    config = fine_tune(model, data.spec, settings=FineTuning(epochs=epochs, learning_rate=rate))
+    return run_experiment(config, data, folder, options=RunOptions(progress=False), initial=model)
+
+
+def test_fine_tuning_is_not_compared_with_random_weights(run: RunDirectory, data: Dataset, tmp_path: Path) -> None:
+    model = load(run.path)
+    fine = tuned(model, data, tmp_path / "fine")
+    found = diagnose(fine, data)
+    assert not found.suspicious, found.to_text()
+    changes = [str(evidence) for evidence in found.looked_at if "change of the weights" in evidence.what]
+    assert changes == [f"change of the weights: unknown (the weights it started from, {model.identity}, are not kept)"]
+
+
+def test_growth_before_fine_tuning_is_no_high_rate(run: RunDirectory, data: Dataset, tmp_path: Path) -> None:
+    model = load(run.path)
+    with torch.no_grad():
+        for parameter in model.encoder.parameters():
+            parameter.mul_(1000.0)
+    grown = Model(model.config, model.encoder, hash_tensors(model.encoder.state_dict()))
+    found = diagnose(tuned(grown, data, tmp_path / "grown", epochs=1), data)
+    assert "learning rate too high" not in {finding.check for finding in found.findings}, found.to_text()
+
+
+@pytest.mark.parametrize(("seed", "sure"), [(0, True), (7, False)])
+def test_fine_tuned_weights_that_are_the_random_ones(
+    seed: int, sure: bool, run: RunDirectory, data: Dataset, tmp_path: Path
+) -> None:
+    fine = tuned(load(run.path), data, tmp_path / "fine", epochs=1)
+    state = build_model(replace(fine.record().config, seed=seed), data).state_dict()
+    save_tensors(fine.model_file, state, {"hash": hash_tensors(state)})
+    assert first(diagnose(fine, data)) == "weights"
+    assert ("as random as before any training" in diagnose(fine, data).sentence) == sure
+    fine.write_status(model=hash_tensors(state), stages=[])
+    found = diagnose(fine, data)
+    assert any("went on from another model" in finding.sentence for finding in found.findings) == sure, (
+        "what another seed drew may be what the other model had learnt"
+    )
+
+
 def test_video_features_of_another_scale(run: RunDirectory, data: Dataset, tmp_path: Path) -> None:
     found = diagnose(run, data, evaluated_on=scaled_copy(data, tmp_path / "scaled", "video", 50.0))
     assert first(found) == "feature normalisation"
@@ -97,6 +140,19 @@ def test_video_features_of_another_scale(run: RunDirectory, data: Dataset, tmp_p
     ratio = next(e for e in found.findings[0].evidence if e.what == "video: ratio of lengths")
     assert isinstance(ratio.found, float)
     assert 40 < ratio.found < 60
+
+
+@pytest.mark.parametrize(("name", "told"), [("planted", True), ("other", False)])
+def test_a_shift_that_another_collection_explains(
+    name: str, told: bool, run: RunDirectory, data: Dataset, tmp_path: Path
+) -> None:
+    shutil.copytree(data.path, tmp_path / "moved")
+    values = np.load(data.path / "video.npy")
+    np.save(tmp_path / "moved/video.npy", values + np.float32(1.2) * values.std(axis=0))
+    header = json.loads((tmp_path / "moved/dataset.json").read_text())
+    (tmp_path / "moved/dataset.json").write_text(json.dumps({**header, "name": name}))
+    found = diagnose(run, data, evaluated_on=Dataset.open(tmp_path / "moved"))
+    assert any("come from the same network" in finding.sentence for finding in found.findings) == told, found.to_text()
 
 
 def test_unknown_words(folder: Path) -> None:

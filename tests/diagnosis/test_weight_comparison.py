@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diagnosis_cases import ENCODER, healthy
+from diagnosis_cases import ENCODER, STAGE, healthy
 from scipy.stats import ks_2samp
 
+from trichord.diagnosis.check_rate import check_too_high, check_too_low, reach_of
 from trichord.diagnosis.check_weights import check_file, check_trained
 from trichord.diagnosis.facts import WeightFacts
+from trichord.diagnosis.looked_at import list_looked_at
 from trichord.diagnosis.weights import kolmogorov_smirnov, looks_fresh
 
 
@@ -85,3 +87,45 @@ def test_a_file_with_other_weights(own: bool, status: bool | None, handed_on: bo
 def test_a_file_without_any_record_is_not_accused() -> None:
     weights = WeightFacts(True, None, (replace(ENCODER, as_recorded=None),))
     assert check_file(healthy(weights=weights)) is None
+
+
+GONE_ON = replace(ENCODER, start_rms=None, moved_rms=None, end_rms=1e6)
+
+
+def gone_on(**changes: object) -> WeightFacts:
+    return WeightFacts(True, True, (replace(GONE_ON, **changes),), "abc123")
+
+
+def test_nothing_is_said_of_a_start_that_is_not_kept() -> None:
+    slow = replace(STAGE, losses=(9.0,) * 120, learning_rate=1e-30)
+    facts = healthy(weights=gone_on(), stages=(slow,))
+    assert GONE_ON.relative_change is None
+    assert GONE_ON.growth is None
+    assert reach_of(facts, slow) is None
+    assert [check(facts) for check in (check_file, check_trained, check_too_high, check_too_low)] == [None] * 4
+    lines = [str(evidence) for evidence in list_looked_at(facts) if "weights" in evidence.what]
+    assert lines == ["change of the weights: unknown (the weights it started from, abc123, are not kept)"]
+
+
+def test_the_usual_rate_is_known_without_the_start() -> None:
+    slow = replace(STAGE, losses=(9.0,) * 120, learning_rate=5e-6, usual_learning_rate=5e-3)
+    found = check_too_low(healthy(weights=gone_on(), stages=(slow,)))
+    assert found is not None
+    assert "it is too low, 1,000 times below the usual one, and the loss stayed" in found.sentence
+    assert not any("initial" in evidence.what for evidence in found.evidence)
+
+
+def test_random_weights_and_other_hashes_are_found_without_the_start() -> None:
+    random = check_trained(healthy(weights=gone_on(as_drawn=True)))
+    assert random is not None
+    assert random.severity == "cause"
+    assert random.sentence.endswith(
+        "the video encoder is as it was initialised at random, though the run went on from another model."
+    )
+    assert [str(evidence) for evidence in random.evidence] == [
+        "video encoder is exactly the random one of the seed: True (False)"
+    ]
+    stranger = check_file(healthy(weights=gone_on(as_recorded=False)))
+    assert stranger is not None
+    assert "(video)" in stranger.sentence
+    assert "random" not in stranger.sentence

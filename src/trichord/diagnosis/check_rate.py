@@ -101,8 +101,11 @@ def check_too_low(facts: Facts) -> Finding | None:
 
 
 def reach_of(facts: Facts, stage: StageFacts) -> float | None:
-    """Return learning rate times steps, in units of the initial size of the largest weights that learn."""
-    sizes = [encoder.start_rms for encoder in _encoders(facts, stage) if encoder.start_rms > 0]
+    """Return learning rate times steps, in units of the initial size of the largest weights that learn.
+
+    None where no step was logged, or the run went on from weights that are not kept.
+    """
+    sizes = [encoder.start_rms for encoder in _encoders(facts, stage) if encoder.start_rms]
     return stage.learning_rate * stage.num_steps / max(sizes) if sizes and stage.num_steps else None
 
 
@@ -117,8 +120,11 @@ def _breaks(stage: StageFacts, broke: bool) -> list[str]:
 
 
 def _grown(facts: Facts, stage: StageFacts) -> list[str]:
-    grown = [e for e in _encoders(facts, stage) if e.start_rms > 0 and e.end_rms > WEIGHT_GROWTH * e.start_rms]
-    return [f"the weights of the {e.modality} encoder grew {e.end_rms / e.start_rms:.3g}-fold" for e in grown[:1]]
+    growths = [(e.modality, e.growth) for e in _encoders(facts, stage) if e.growth is not None]
+    grown = [
+        f"the weights of the {name} encoder grew {times:.3g}-fold" for name, times in growths if times > WEIGHT_GROWTH
+    ]
+    return grown[:1]
 
 
 def _encoders(facts: Facts, stage: StageFacts) -> tuple[EncoderFacts, ...]:
@@ -149,8 +155,8 @@ def _evidence(facts: Facts, stage: StageFacts) -> list[Evidence]:
         found.append(Evidence(what, reach, f"above {LEAST_REACH:g}"))
     small = f"below {WEIGHT_GROWTH:g}"
     found += [
-        Evidence(f"{e.modality}: size of the weights, in units of the initial one", e.end_rms / e.start_rms, small)
+        Evidence(f"{e.modality}: size of the weights, in units of the initial one", e.growth, small)
         for e in _encoders(facts, stage)
-        if e.start_rms > 0
+        if e.growth is not None
     ]
     return found

@@ -1,4 +1,4 @@
-"""Are the weights those that training made? They are set beside the initial ones, which the seed gives back."""
+"""Are the weights those that training made? They are set beside the initial ones, where the seed gives those back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_file(facts: Facts) -> Finding | None:
         evidence += [_moved(encoder) for encoder in weights.encoders]
     strangers = ", ".join(encoder.modality for encoder in _strangers(facts)) or "the whole model"
     untrained = [encoder.modality for encoder in weights.encoders if _untouched(encoder) or encoder.like_fresh]
-    guess = f"; {_listed(untrained)} is as random as before training" if untrained else ""
+    guess = f"; {_listed(untrained)} is as random as before any training" if untrained else ""
     return Finding(
         "weights",
         "cause",
@@ -34,7 +34,10 @@ def check_file(facts: Facts) -> Finding | None:
 
 
 def check_trained(facts: Facts) -> Finding | None:
-    """An encoder is (nearly) as it was initialised: it never learnt, or its weights were not loaded."""
+    """An encoder is (nearly) as it was initialised: it never learnt, or its weights were not loaded.
+
+    Where a run went on from another model, only an encoder that is exactly the random one of its seed is found.
+    """
     if facts.weights is None:
         return None
     idle = [encoder for encoder in facts.weights.encoders if _untouched(encoder) or encoder.like_fresh]
@@ -43,6 +46,8 @@ def check_trained(facts: Facts) -> Finding | None:
     never = [encoder.modality for encoder in idle if not encoder.stages]
     named = _listed([encoder.modality for encoder in idle])
     why = f" (no stage trains {_listed(never)})" if never else ""
+    if facts.weights.started_from is not None:
+        why = " at random, though the run went on from another model"
     return Finding(
         "weights",
         "cause",
@@ -58,10 +63,14 @@ def _strangers(facts: Facts) -> list[EncoderFacts]:
 
 
 def _untouched(encoder: EncoderFacts) -> bool:
-    return encoder.moved_rms <= LEAST_SHARE_OF_PATH * encoder.least_path or encoder.moved_rms == 0.0
+    moved = encoder.moved_rms
+    return encoder.as_drawn or (moved is not None and moved <= LEAST_SHARE_OF_PATH * encoder.least_path)
 
 
 def _moved(encoder: EncoderFacts) -> Evidence:
+    if encoder.start_rms is None or encoder.relative_change is None:
+        what = f"{encoder.modality} encoder is exactly the random one of the seed"
+        return Evidence(what, str(encoder.as_drawn), "False")
     least = LEAST_SHARE_OF_PATH * encoder.least_path / max(encoder.start_rms, 1e-30)
     fresh = ", distributed as at initialisation" if encoder.like_fresh else ""
     return Evidence(

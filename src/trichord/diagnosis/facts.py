@@ -76,34 +76,45 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """The weights of one encoder beside those it began with.
+    """The weights of one encoder beside those it began with, and beside the random ones of its seed.
 
     Args:
         modality: whose encoder.
         stages: names of the stages in which it learnt.
-        start_rms: root mean square of its parameters at initialisation.
+        start_rms: root mean square of the parameters it began with; None where the run went on from another model,
+            whose weights are not kept.
         end_rms: now.
-        moved_rms: root mean square of the difference.
+        moved_rms: root mean square of the difference; None as before.
         least_path: root of the sum of squared learning rates of all its steps up to the weights kept: how far Adam
             moves a weight whose gradient has random signs.
         like_fresh: whether the values of every matrix are distributed as at initialisation (Kolmogorov-Smirnov, at the
-            0.1 % level) although they are others: the weights of another seed, untrained.
+            0.1 % level) although they are others: the weights of another seed, untrained. False where the run went on
+            from another model: what that one learnt in its time may be as little.
+        as_drawn: whether every parameter is exactly the random one of the run's own seed.
         as_recorded: whether they are those that the last stage handed on, by hash; None where the run has no record.
     """
 
     modality: str
     stages: tuple[str, ...]
-    start_rms: float
+    start_rms: float | None
     end_rms: float
-    moved_rms: float
+    moved_rms: float | None
     least_path: float
     like_fresh: bool
+    as_drawn: bool
     as_recorded: bool | None
 
     @property
-    def relative_change(self) -> float:
-        """Change in units of the initial size."""
+    def relative_change(self) -> float | None:
+        """Change in units of the initial size; None where the run went on from weights that are not kept."""
+        if self.start_rms is None or self.moved_rms is None:
+            return None
         return self.moved_rms / max(self.start_rms, 1e-30)
+
+    @property
+    def growth(self) -> float | None:
+        """Size in units of the initial one; None where that is unknown or zero."""
+        return self.end_rms / self.start_rms if self.start_rms else None
 
 
 @dataclass(frozen=True)
@@ -114,11 +125,14 @@ class WeightFacts:
         fits_own_hash: whether the file's weights have the hash written beside them.
         fits_status: whether they have the hash that the run wrote when it finished; None where it wrote none.
         encoders: one record per encoder.
+        started_from: hash of the weights of another model that the run went on from, of which it keeps no copy; None
+            where it began with the random ones of its seed.
     """
 
     fits_own_hash: bool
     fits_status: bool | None
     encoders: tuple[EncoderFacts, ...]
+    started_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +229,7 @@ class Facts:
         state, error: from status.json.
         recipe, order: what was trained.
         recorded_data, given_data: name of the data set the run was trained on, and of the one that was given as such.
+        measured_data: name of the data set the features are compared with.
         stages: what each stage did; stages that did not begin are left out.
         weights: the finished model; None where there is none.
         modalities: features.
@@ -232,6 +247,7 @@ class Facts:
     order: str
     recorded_data: str
     given_data: str
+    measured_data: str
     stages: tuple[StageFacts, ...]
     weights: WeightFacts | None
     modalities: tuple[ModalityFacts, ...]

@@ -22,9 +22,13 @@ def _lines(facts: Facts) -> Iterator[Evidence]:
         yield Evidence(f"{facts.measured}: {score.task} {score.metric}", value, f"chance {score.chance:.3g}")
     if facts.weights is None:
         yield Evidence("weights", "none", "the run has no finished model")
+    elif facts.weights.started_from is not None:
+        why = f"the weights it started from, {facts.weights.started_from}, are not kept"
+        yield Evidence("change of the weights", "unknown", why)
     else:
         for encoder in facts.weights.encoders:
-            yield Evidence(f"{encoder.modality}: change of the weights", encoder.relative_change, "initially 0")
+            if encoder.relative_change is not None:
+                yield Evidence(f"{encoder.modality}: change of the weights", encoder.relative_change, "initially 0")
     for m in facts.modalities:
         for side in (m.trained, m.evaluated):
             if side is not None:

@@ -56,6 +56,7 @@ def read_facts(
         order=config.order,
         recorded_data=record.dataset.name,
         given_data=dataset.spec.name,
+        measured_data=measured.dataset.spec.name,
         stages=stages,
         weights=weights,
         modalities=_modalities(config, dataset, measured),

@@ -1,4 +1,8 @@
-"""The weights of a finished model beside those it began with, which its seed gives back."""
+"""The weights of a finished model beside those it began with, where its seed gives those back.
+
+A run that went on from another model keeps no copy of that model's weights. Its own are then set beside random ones
+only to find whether they are exactly those, for whatever else they differ by may have been learnt before it began.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ KS_LEVEL, KS_MOST, KS_LEAST = 1.95, 20_000, 100
 
 
 def compare_weights(directory: RunDirectory, config: ExperimentConfig, stages: tuple[StageFacts, ...]) -> WeightFacts:
-    """Read the finished model and set every encoder beside its initialisation.
+    """Read the finished model and set every encoder beside its initialisation, as far as that is kept.
 
     Raises:
         RunError: the file is damaged or does not fit the configuration.
@@ -39,6 +43,7 @@ def compare_weights(directory: RunDirectory, config: ExperimentConfig, stages: t
         fits_own_hash=found == note.get("hash"),
         fits_status=None if recorded is None else found == recorded,
         encoders=tuple(_compare(name, start, end, config, stages, handed_on.get(name)) for name in end.modalities),
+        started_from=config.initial,
     )
 
 
@@ -53,14 +58,16 @@ def _compare(
     before, after = _parameters(start.encoder(name)), _parameters(end.encoder(name))
     learnt = [(facts, stage.optimizer, stage.epochs) for facts, stage in zip(stages, config.stages, strict=False)]
     paths = [_squared_path(facts, how, epochs) for facts, how, epochs in learnt if name in facts.train]
+    kept = config.initial is None
     return EncoderFacts(
         modality=name,
         stages=tuple(facts.name for facts, _, _ in learnt if name in facts.train),
-        start_rms=_rms(before.values()),
+        start_rms=_rms(before.values()) if kept else None,
         end_rms=_rms(after.values()),
-        moved_rms=_rms([after[key] - before[key] for key in before]),
+        moved_rms=_rms([after[key] - before[key] for key in before]) if kept else None,
         least_path=math.sqrt(sum(paths)),
-        like_fresh=looks_fresh(before, after),
+        like_fresh=kept and looks_fresh(before, after),
+        as_drawn=all(torch.equal(after[key], before[key]) for key in before),
         as_recorded=None if handed_on is None else hash_tensors(end.encoder(name).state_dict()) == handed_on,
     )
 
