@@ -12,7 +12,10 @@ from benchmarks.clip_loading import clip_loading
 from benchmarks.evaluation_memory import evaluation_memory
 from benchmarks.evaluation_speed import evaluation_speed
 from benchmarks.hardware import machine, machine_line, use_all_cores
+from benchmarks.narrated_clips import narrated_clips
 from benchmarks.outcome import Outcome
+from benchmarks.published_evaluation import published_evaluation
+from benchmarks.published_import import published_import
 from benchmarks.table import render
 from benchmarks.training_step import training_step_bfloat16, training_step_float32
 from trichord.files import write_json
@@ -23,6 +26,9 @@ ALL: tuple[Callable[[bool], Outcome], ...] = (
     clip_loading,
     evaluation_speed,
     evaluation_memory,
+    narrated_clips,
+    published_import,
+    published_evaluation,
 )
 
 

@@ -27,6 +27,13 @@ def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str
     return found
 
 
+def processor_seconds(call: Callable[[], object]) -> float:
+    """Return the seconds all threads of this process compute during a call, however many of them do so at once."""
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
 def spread(baseline: list[float], ours: list[float]) -> str:
     """Return the ratio of the fastest and of the median runs, in words: noise makes them differ."""
     return f"ratio of minima {min(baseline) / min(ours):.2f}, of medians {median(baseline) / median(ours):.2f}"

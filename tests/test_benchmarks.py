@@ -13,6 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import __main__ as command
+from benchmarks import published_import
 from benchmarks.clip_corpus import CorpusSize, write_corpus
 from benchmarks.clip_loading import load_ours, load_plainly, load_sharing
 from benchmarks.cross_validation import cross_validate, fold_datasets
@@ -20,11 +21,22 @@ from benchmarks.evaluation_baseline import ranks_by_sorting
 from benchmarks.evaluation_memory import run_apart
 from benchmarks.evaluation_speed import ranks_by_counting
 from benchmarks.evaluation_vectors import drawn_vectors
+from benchmarks.narrated_baseline import load_item
+from benchmarks.narrated_clips import narrated_clips
+from benchmarks.narrated_corpus import NarratedSize, write_narrated
 from benchmarks.outcome import NOT_APPLICABLE, Outcome, compared, not_applicable
+from benchmarks.published_evaluation import (
+    AS_PUBLISHED,
+    embedded,
+    evaluated,
+    published_evaluation,
+    ranks_plainly,
+)
 from benchmarks.training_baseline import PlainClusters
 from benchmarks.training_data import StepSize, draw_features
 from benchmarks.training_ours import build_both, cluster_of
 from benchmarks.training_step import measure
+from trichord.data import Dataset, collate
 from trichord.data.planted import PlantedConfig, write_planted
 from trichord.objectives.kmeans import refine
 
@@ -90,6 +102,66 @@ def test_loaded_clips_are_equal(tmp_path: Path) -> None:
     assert audio.lengths.tolist() == plain["frames"].tolist() == [1000] * 3
     shared = load_sharing(corpus, np.array([2, 3]))
     assert torch.equal(shared["audio"][1], plain["audio"][2])
+
+
+def test_narrated_clips_of_both_sides_are_equal(tmp_path: Path) -> None:
+    corpus = write_narrated(tmp_path, NarratedSize(num_videos=3, num_drawn=2, seconds=40))
+    tree, dataset = corpus.compressed, corpus.dataset
+    assert len(set(tree.paths)) == len(set(dataset.source or [])) == 3
+    path = tree.paths[2]
+    name = Path(path).name
+    rows = [row for row, source in enumerate(dataset.source or []) if source == name]
+    assert len(rows) == len(tree.captions[name]["text"]) > 5
+    plain = load_item(tree, path, np.arange(len(rows)))
+    ours = collate(dataset, np.array(rows), ("video", "audio", "text"))
+    torch.testing.assert_close(ours.features["video"].values, plain["video"], rtol=1e-6, atol=1e-7)
+    audio, text = ours.features["audio"], ours.features["text"]
+    assert audio.lengths is not None
+    assert text.lengths is not None
+    assert audio.lengths.tolist() == plain["frames"].tolist()
+    padded = torch.nn.functional.pad(audio.values, (0, 0, 0, 1000 - audio.values.shape[1]))
+    assert torch.equal(padded, plain["audio"].float().transpose(1, 2))
+    words = dataset.words("text")
+    assert words is not None
+    for row, number in enumerate(text.lengths.tolist()):
+        shown = min(number, 20)
+        np.testing.assert_array_equal(words.vectors[text.values[row, :shown]], plain["text"][row, :shown])
+        assert not plain["text"][row, shown:].any()
+    for other in (
+        load_item(corpus.stored, path, np.arange(len(rows))),
+        load_item(tree, path, np.arange(len(rows)), open_per_clip=True),
+    ):
+        assert all(torch.equal(other[key], plain[key]) for key in plain)
+
+
+def test_the_benchmark_of_narrated_clips_runs_quickly() -> None:
+    outcome = narrated_clips(True)
+    assert outcome.ratio is not None
+    assert outcome.ratio > 0
+    assert "files opened for every clip" in outcome.extra
+
+
+def test_both_sides_read_the_published_pickle(tmp_path: Path) -> None:
+    published_import.write_files(tmp_path, 2)
+    published_import.import_pickle(tmp_path)
+    dataset = Dataset.open(tmp_path / "dataset")
+    loaded = published_import.load_pickle(tmp_path)
+    assert isinstance(loaded, list)
+    assert [entry["id"] for entry in loaded] == dataset.ids
+    frames = dataset.read("audio", np.array([1])).values[0]
+    np.testing.assert_array_equal(frames, loaded[1]["audio"].numpy().T.astype(np.float16))
+
+
+def test_the_published_import_is_measured_apart(tmp_path: Path) -> None:
+    assert 1e7 < published_import.run_apart("nothing", tmp_path)["peak"] < 1.5e9
+
+
+def test_the_published_evaluation_gives_the_ranks_of_the_reference() -> None:
+    tables = embedded(120, 64)
+    found = evaluated(tables, AS_PUBLISHED).scores.rank
+    assert np.array_equal(found - 1, ranks_plainly(tables))
+    assert 1 < found.mean() < 60
+    assert published_evaluation(True).baseline_seconds is not None
 
 
 def test_ranks_are_equal() -> None:

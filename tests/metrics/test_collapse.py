@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from trichord.metrics.collapse import describe_collapse, spread
+from trichord.metrics.collapse import (
+    COLLAPSED_RANK,
+    _directions,
+    _least_effective_rank,
+    describe_collapse,
+    spread,
+)
 
 
 def test_mean_cosine_and_effective_rank_equal_plain_loops() -> None:
@@ -16,6 +22,17 @@ def test_mean_cosine_and_effective_rank_equal_plain_loops() -> None:
     assert found.mean_cosine == pytest.approx(np.mean(cosines))
     assert found.effective_rank == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
     assert spread(vectors[:4]).effective_rank > 0
+
+
+def test_the_cheap_bound_never_passes_the_effective_rank() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for rows, dim, noise in ((200, 9, 0.01), (200, 9, 3.0), (90, 120, 0.3), (33, 5, 0.0)):
+        line = torch.outer(torch.randn(rows, generator=generator), torch.randn(dim, generator=generator))
+        vectors = line + noise * torch.randn(rows, dim, generator=generator)
+        found = spread(vectors)
+        assert _least_effective_rank(_directions(vectors)) <= found.effective_rank * (1 + 1e-9)
+        collapsed = found.effective_rank < COLLAPSED_RANK
+        assert (describe_collapse(vectors) is not None) == collapsed
 
 
 def test_healthy_embeddings_have_no_verdict() -> None:

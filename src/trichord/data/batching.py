@@ -35,10 +35,11 @@ def collate(
     """
     features: dict[str, Features] = {}
     for name in modalities:
-        rows = np.flatnonzero(dataset.has(name)[items])
+        index = dataset.instances(name)
+        rows = np.flatnonzero(index.count[items])  # of these items only: there may be a hundred million others
         if not len(rows):
             continue
-        chosen = dataset.instances(name).first[items] if instance is None or name not in instance else instance[name]
+        chosen = index.first[items] if instance is None or name not in instance else instance[name]
         found = dataset.read(name, chosen[rows])
         lengths = None if found.lengths is None else torch.from_numpy(found.lengths)
         features[name] = Features(torch.from_numpy(found.values), torch.from_numpy(rows), lengths)

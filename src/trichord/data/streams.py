@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trichord.data.halves import largest_of_slices, widen
 from trichord.data.npy import open_npy
+from trichord.data.recycling import RecycledMemory
 from trichord.data.specification import ModalityHeader, Stream
 from trichord.data.storage import FLOATS, Chunk, FeatureArrays, InstanceIndex, StoredModality, array_chunks
 from trichord.errors import DataError
@@ -82,6 +84,7 @@ class StoredStreams(StoredModality):
         count = held.astype(np.int64)
         super().__init__(header, InstanceIndex(np.cumsum(count) - count, count), str(streams[0].values.dtype))
         self.streams, self.segments, self.items = tuple(streams), segments, np.flatnonzero(held)
+        self.memory = RecycledMemory()
 
     @property
     def num_steps(self) -> int:
@@ -92,25 +95,31 @@ class StoredStreams(StoredModality):
         """Cut the segments of instances, in the order asked for, as float32."""
         items = self.items[instances]
         if self.header.kind == "pooled":
-            return FeatureArrays(np.concatenate([self._pooled(arrays, items) for arrays in self.streams], axis=1))
+            return FeatureArrays(self._pooled(items))
         (arrays,) = self.streams
         first, end = segment_rows(arrays, self.segments, items)
         if self.header.max_steps is not None:
             end = np.minimum(end, first + self.header.max_steps)
         lengths = end - first
-        padded = np.zeros((len(items), int(lengths.max(initial=0)), arrays.stream.dim), np.float32)
-        for row, (start, stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
-            padded[row, : stop - start] = arrays.values[start:stop]
+        padded = self.memory.take(len(items), int(lengths.max(initial=0)), arrays.stream.dim)
+        for row in _by_place(first).tolist():
+            widen(arrays.values[first[row] : end[row]], padded[row, : lengths[row]])
+            padded[row, lengths[row] :] = 0
         return FeatureArrays(padded, lengths)
 
-    def _pooled(self, arrays: StreamArrays, items: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "rows dim"]:
-        first, end = segment_rows(arrays, self.segments, items)
-        pooled = np.empty((len(items), arrays.stream.dim), np.float32)
-        for row, (start, stop) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
-            pooled[row] = arrays.values[start:stop].max(axis=0)
-        norms = np.sqrt(np.einsum("ij,ij->i", pooled, pooled))[:, None]
-        pooled /= np.maximum(norms, np.float32(SMALLEST_NORM))
-        return pooled
+    def _pooled(self, items: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "rows dim"]:
+        joined = self.memory.take(len(items), self.header.dim)
+        columns = np.cumsum([0, *(arrays.stream.dim for arrays in self.streams)]).tolist()
+        for arrays, begin, stop in zip(self.streams, columns, columns[1:], strict=False):
+            first, end = segment_rows(arrays, self.segments, items)
+            order = _by_place(first)
+            largest = np.empty((len(items), arrays.stream.dim), arrays.values.dtype)
+            largest[order] = largest_of_slices(arrays.values, first[order], end[order])
+            pooled = joined[:, begin:stop]
+            widen(largest, pooled)
+            norms = np.sqrt(np.einsum("ij,ij->i", pooled, pooled))[:, None]
+            pooled /= np.maximum(norms, np.float32(SMALLEST_NORM))
+        return joined
 
     def instance_bytes(self, instance: int) -> bytes:
         """Return which rows of which source an instance is; equal segments of one video are repeated ones."""
@@ -138,6 +147,11 @@ class StoredStreams(StoredModality):
             looked_at = np.unique(np.linspace(0, max(len(entry.values) - 1, 0), LOOKED_AT).astype(np.int64))
             arrays += [np.asarray(entry.values[looked_at[: len(entry.values)]]), entry.offsets]
         return [*arrays, self.segments.source]
+
+
+def _by_place(first: Int[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
+    """Return the order in which slices lie on disk: rows that clips share are then read once."""
+    return np.argsort(first, kind="stable")
 
 
 def stream_files(folder: Path, name: str, stream: str) -> tuple[Path, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from trichord.errors import ProtocolError
 from trichord.evaluation.embed import EmbeddingTable
 from trichord.shapes import Bool, Float, Int
+
+AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def build_side(
     for name in names:
         rows = np.flatnonzero(held[name].count[positions] > 0)
         offset = instances[rows] if name == expanded else 0
-        vectors[rows] += held[name].vectors[held[name].first[positions[rows]] + offset]
+        chosen = held[name].first[positions[rows]] + offset
+        for part in _parts(len(rows)):
+            vectors[rows[part]] += held[name].vectors[chosen[part]]
     if similarity == "dot product of unit vectors":
         vectors = unit_vectors(vectors, "+".join(names), items[positions])
     return Side(vectors, positions, instances, np.logical_not(present), captions if several else "one per item")
@@ -82,15 +86,24 @@ def unit_vectors(
     vectors: Float[np.ndarray, "rows dim"], what: str, items: Int[np.ndarray, " rows"]
 ) -> Float[np.ndarray, "rows dim"]:
     """Divide rows by their lengths; raise `ProtocolError` naming the item of a row without direction."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    lengths = np.empty((len(vectors), 1))
+    for part in _parts(len(vectors)):
+        lengths[part] = np.linalg.norm(vectors[part].astype(np.float64), axis=1, keepdims=True)
     wrong = np.flatnonzero(lengths[:, 0] < 1e-12)
     if len(wrong):
         raise ProtocolError(
             f"the {what} vector of item row {items[wrong[0]]} is zero ({len(wrong)} of {len(vectors)} are), so it has "
             "no direction. Look for the fault in the model or its input, or leave the item out as missing"
         )
-    unit: np.ndarray = (vectors / lengths).astype(np.float32)
+    unit = np.empty(vectors.shape, np.float32)
+    for part in _parts(len(vectors)):
+        unit[part] = vectors[part] / lengths[part]
     return unit
+
+
+def _parts(number: int) -> Iterator[slice]:
+    """Cut many rows into few at a time, whose copies stay near the processor."""
+    return (slice(first, first + AT_ONCE) for first in range(0, number, AT_ONCE))
 
 
 def _hold(tables: Mapping[str, EmbeddingTable], name: str, items: np.ndarray, *, unit: bool) -> _Held:

@@ -31,7 +31,7 @@ def distinct_rows(vectors: Float[Tensor, "rows dim"], chunk: int = 16384) -> Dis
     Rows get a 64-bit key: the sum of their values' bits, each times an odd number of its column. Integer sums do not
     depend on their order, so equal rows have equal keys on every machine; rows that share a key are then compared.
     """
-    keys = _keys(vectors, chunk)
+    keys = _keys(vectors)
     _, first, index, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     if len(first) == len(keys):
         return None
@@ -52,13 +52,19 @@ def distinct_rows(vectors: Float[Tensor, "rows dim"], chunk: int = 16384) -> Dis
     return DistinctRows(first[ascending], counts[ascending], position[index.reshape(-1)])
 
 
-def _keys(vectors: Tensor, chunk: int) -> np.ndarray:
+def _keys(vectors: Tensor) -> np.ndarray:
     """Return (rows,) keys; arithmetic wraps modulo 2^64."""
     factors = np.random.default_rng(0).integers(1, 2**62, vectors.shape[1], dtype=np.int64) * 2 + 1
+    # On the CPU so few rows at once that their 64-bit copies stay near the processor, and in NumPy: PyTorch would wait
+    # for all threads at every small step.
+    at_once = max(1, 2**18 // vectors.shape[1]) if vectors.device.type == "cpu" else 16384
     multipliers = torch.from_numpy(factors).to(vectors.device)
-    keys = torch.empty(len(vectors), dtype=torch.long, device=vectors.device)
-    for start in range(0, len(vectors), chunk):
+    keys = []
+    for start in range(0, len(vectors), at_once):
+        part = vectors[start : start + at_once]
         # Adding zero turns -0.0 into 0.0: equal numbers, equal bits.
-        bits = (vectors[start : start + chunk] + 0.0).contiguous().view(torch.int32).long()
-        keys[start : start + chunk] = (bits * multipliers).sum(dim=1)
-    return keys.cpu().numpy()
+        if part.device.type == "cpu":
+            keys.append((part.numpy() + np.float32(0)).view(np.int32).astype(np.int64) @ factors)
+        else:
+            keys.append(((part + 0.0).view(torch.int32).long() * multipliers).sum(dim=1).cpu().numpy())
+    return np.concatenate(keys)

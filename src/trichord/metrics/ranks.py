@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -67,6 +68,12 @@ class _Gallery:
     def tile_width(self) -> int:
         """Columns of a tile."""
         return _tile_size(len(self.vectors), TILE_GALLERY)
+
+    @cached_property
+    def last_tile(self) -> Tensor:
+        """Rows of the last tile, padded with zeros to its width; made once, for every chunk of queries."""
+        rows = self.vectors[(len(self.vectors) - 1) // self.tile_width * self.tile_width :]
+        return torch.cat([rows, rows.new_zeros(self.tile_width - len(rows), rows.shape[1])])
 
 
 def _tile_size(num_rows: int, largest: int) -> int:
@@ -200,7 +207,7 @@ def _score_tile(padded: Tensor, gallery: _Gallery, tile: int, height: int, score
     rows = gallery.vectors[tile * gallery.tile_width : (tile + 1) * gallery.tile_width]
     width = len(rows)
     if width < gallery.tile_width:
-        rows = torch.cat([rows, rows.new_zeros(gallery.tile_width - width, rows.shape[1])])
+        rows = gallery.last_tile
     for first in range(0, len(padded), height):
         torch.mm(padded[first : first + height], rows.T, out=scores[first : first + height])
     return scores[:, :width]
