@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trichord.errors import DataError
-from trichord.files import hash_array, hash_json, hash_tensors, read_json, write_atomically, write_json
+from trichord.files import hash_array, hash_json, hash_tensors, is_file, read_json, write_atomically, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -54,3 +54,16 @@ def test_array_hash_does_not_depend_on_memory_layout() -> None:
     assert hash_array(array) == hash_array(np.asfortranarray(array))
     assert hash_array(array) != hash_array(array[::-1])
     assert hash_array(array) != hash_array(array.reshape(7, 100))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
+def test_json_beyond_what_is_parsed_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=r"a\.json: not valid JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_no_file_has_a_name_that_is_too_long(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    assert is_file(tmp_path / "a")
+    assert not is_file(tmp_path / ("a" * 300))

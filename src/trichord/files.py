@@ -49,8 +49,16 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError("the file does not exist", file=path, remedy="check the path") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"not valid JSON ({error})", file=path, remedy="write the file again") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; under a name that is too long for a file, none is."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def hash_bytes(parts: Iterable[bytes]) -> str:

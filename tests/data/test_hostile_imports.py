@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,17 @@ from published_maker import (
 )
 
 from trichord.data import Dataset
+from trichord.data.importers import lists
+from trichord.data.importers.actions import ActionsImport, action_record
+from trichord.data.importers.clips import Seen
 from trichord.data.importers.crosstask import CrossTaskImport, import_crosstask
-from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m
+from trichord.data.importers.entries import entry_id, sentences
+from trichord.data.importers.howto100m import HowTo100MImport, ListedVideo, find_excluded, import_howto100m
+from trichord.data.importers.lists import read_list
+from trichord.data.importers.lsmdc import film_of
 from trichord.data.importers.msrvtt import MsrvttImport, import_msrvtt
 from trichord.data.importers.youcook2 import YouCook2Import, import_youcook2
+from trichord.data.leakage import split_videos
 from trichord.data.packing import PackReport
 from trichord.errors import DataError
 
@@ -318,7 +326,12 @@ def test_a_test_clip_that_is_learnt_from(tmp_path, in_pickle):
     dump(tmp_path / "msrvtt_1k-A_train.pkl", train)
     dump(tmp_path / "msrvtt_jsfusion_test.pkl", [msrvtt_entry(f"video{k}", k) for k in ((0, 5) if in_pickle else (0,))])
     write_test_list(tmp_path, "video0,now", "video5,now")
-    with pytest.raises(DataError, match=r"1k-A_train\.pkl: 1 clips of the test are training clips too, .* 'video5'"):
+    says = (
+        r"jsfusion_test\.pkl, row 1: the clip 'video5' is in msrvtt_1k-A_train\.pkl\[0\] too"
+        if in_pickle
+        else r"1k-A_train\.pkl: 1 clips of the test are training clips too, .* 'video5'"
+    )
+    with pytest.raises(DataError, match=says):
         msrvtt(tmp_path, train="9k")
     assert not (tmp_path / "d").exists()
 
@@ -624,6 +637,12 @@ CROSSTASK: dict[str, tuple[str, np.ndarray | bytes | None, bool, str]] = {
     "annotation of no seconds": ("10_b.npy", ONES[:0], False, "seconds x 2 steps of 0 and 1"),
     "fewer seconds than steps": ("10_b.npy", ONES[:1], False, "1 seconds for 2 steps, each of which takes one"),
     "annotation of objects": ("10_b.npy", b"objects", False, "annotation: .* pickled Python objects"),
+    "annotation of many more seconds": (
+        "10_b.npy",
+        np.zeros((73, 2)),
+        False,
+        r"annotation: 10_b\.npy has 73 seconds for a video of 6; at most 72 are read",
+    ),
     "no step": ("10_b.npy", 0 * ONES, True, "no step occurs in it; it counts in no average"),
     "2d missing": ("b_2d.npy", None, False, "video: the file does not exist"),
     "2d of another width": ("b_2d.npy", ONES, False, r"b_2d\.npy is time x 2048, found float64 of \(6, 2\)"),
@@ -685,6 +704,88 @@ def test_a_video_of_crosstask_that_is_a_path(tmp_path):
     (tmp_path / "cvpr19_test.csv").write_text("video_id,task\n../a,10\n")
     with pytest.raises(DataError, match=r"cvpr19_test\.csv, row '\.\./a': a video and its task are names, not paths"):
         read_crosstask(tmp_path)
+
+
+def doubled(levels: int = 60) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = (value, value)
+    return value
+
+
+def test_what_is_spelled_out_of_an_entry_is_short():
+    with pytest.raises(DataError, match=r"its id is \(\(\.\.\.\), \(\.\.\.\)\)"):
+        entry_id({"id": doubled()}, Path("f.pkl"), 0)
+    with pytest.raises(DataError, match="980 more") as caught:
+        entry_id({"long " * 10**3 + str(k): k for k in range(1000)}, Path("f.pkl"), 0)
+    assert len(str(caught.value)) < 3000
+    with pytest.raises(DataError, match="holds no sentence") as caught:
+        sentences({"caption": [" " * 10**5] * 10**2}, "caption")
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_action_clip_whose_parts_double(tmp_path):
+    entry = {"video": doubled(), "class": doubled(), "training": doubled()}
+    settings = ActionsImport(name="hmdb51", files=(Path("f.pkl"),), features=tmp_path, out=tmp_path, words=tmp_path)
+    for changed in ({}, {"video": "a"}, {"video": "a", "class": "b"}):
+        (left,) = action_record({**entry, **changed}, "f.pkl[0]", Seen(), settings).quarantined
+        assert len(left.reason) < 300
+
+
+def test_a_video_whose_id_is_longer_than_a_name_of_a_file(tmp_path, captions):
+    long = "x" * 300
+    rows = (tmp_path / "list.csv").read_text()
+    (tmp_path / "long.csv").write_text(f"{rows.rstrip()}\nvideo_0/{long}\n")
+    report = read_howto(tmp_path, {**captions, long: TOLD}, videos=tmp_path / "long.csv")
+    assert {left.id for left in report.quarantined} == {long}
+    assert "2d: the file does not exist" in report.quarantined[0].reason
+
+
+def test_a_packed_list_that_unpacks_to_too_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(lists, "RATIO_COUNTS_FROM", 2**20)
+    line = json.dumps({"id": "a"}).encode() + b"\n"
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b" " * 2**21 + line))
+    with pytest.raises(DataError, match=r"a\.jsonl\.gz: the list unpacks to more than .* Where you trust the file"):
+        read_list(tmp_path / "a.jsonl.gz")
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(line * 10))
+    assert len(read_list(tmp_path / "a.jsonl.gz").rows) == 10
+
+
+def test_a_clip_in_the_training_and_the_test_file(tmp_path):
+    shared = "GLd3aX16zBg_90_102"
+    dump(tmp_path / "youcook_train_audio.pkl", [youcook2_entry(shared), youcook2_entry("GLd3aX16zBg_1_2")])
+    dump(tmp_path / TEST, [youcook2_entry("GLd3aX16zBh_1_2"), youcook2_entry(shared)])
+    config = YouCook2Import(features=tmp_path, out=tmp_path / "d", words=word_file(tmp_path), progress=False)
+    with pytest.raises(DataError, match=rf"{TEST}, row 1: the clip '{shared}' is in youcook_train_audio\.pkl\[0\]"):
+        import_youcook2(config)
+    assert not (tmp_path / "d").exists()
+
+
+def test_clips_in_a_list_of_what_is_left_out(tmp_path, captions):
+    (tmp_path / "clips.txt").write_text("GLd3aX16zBg_90_102\n")
+    listed = [ListedVideo(PurePosixPath("food/GLd3aX16zBg")), ListedVideo(PurePosixPath("food/other"))]
+    with pytest.raises(DataError, match=r"clips\.txt: .* names clips, such as 'GLd3aX16zBg_90_102'; 1 of .* 11 char"):
+        find_excluded([tmp_path / "clips.txt"], listed)
+    (tmp_path / "strangers.txt").write_text("GLd3aX16zBh_90_102\n")
+    assert find_excluded([tmp_path / "strangers.txt"], listed)[0].ids == frozenset()
+
+
+def test_a_split_of_a_data_set_is_left_out(tmp_path, captions, capsys):
+    evaluated = read_howto(tmp_path, captions, out=tmp_path / "evaluated", validation=0.5).dataset
+    measured, learnt = (set(split_videos(evaluated, split)) for split in ("val", "train"))
+    assert measured
+    assert learnt
+    asked = Path(f"{evaluated.path}:val")
+    report = read_howto(tmp_path, captions, exclude=(asked,), progress=True)
+    assert set(report.dataset.source or []) == learnt
+    assert {entry.id for entry in report.quarantined} == measured
+    assert f"{asked}: takes {len(measured)} of 12 listed videos out" in capsys.readouterr().err
+
+
+def test_the_film_of_a_clip_of_lsmdc():
+    assert film_of("1004_Juno_00.00.32.167-00.00.37.564") == "1004_Juno"
+    assert film_of("3001_21_JUMP_STREET_00.03.01.641-00.03.03.006.avi") == "3001_21_JUMP_STREET"
+    assert film_of("0001_clip") == "0001_clip"
 
 
 def test_there_are_words_for_what_these_tests_say():

@@ -285,7 +285,8 @@ def test_howto100m_splits_and_what_is_left_out(tmp_path):
     config = HowTo100MImport(**plain, validation=0.25, test=0.25, held_out_clips=2, max_quarantined=0.0)
     report = import_howto100m(config)
     assert [(entry.id, entry.reason) for entry in report.quarantined] == [
-        (name, "it is in a list of evaluated videos") for name in excluded.values()
+        (name, f"it is in a list of evaluated videos, {file}")
+        for name, file in zip(excluded.values(), ("a.csv", "b.jsonl", "c.txt"), strict=True)
     ]
     dataset = report.dataset
     assert {*names} - {*excluded.values()} == {*(dataset.source or [])}

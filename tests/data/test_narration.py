@@ -134,3 +134,13 @@ def test_reading_an_entry():
 def test_entries_that_cannot_be_read(entry, message):
     with pytest.raises(DataError, match=message):
         read_narration(entry)
+
+
+def test_lists_in_lists_are_refused_at_once():
+    doubled: object = 1.0
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    with pytest.raises(DataError, match="start and end are seconds, found list"):
+        read_narration({"start": [doubled], "end": [1.0], "text": ["a"]})
+    with pytest.raises(DataError, match="start and end are seconds"):
+        read_narration({"start": [10**400], "end": [1.0], "text": ["a"]})

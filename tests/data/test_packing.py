@@ -365,3 +365,18 @@ def test_many_parts_make_the_same_data_set(tmp_path, words, whole, monkeypatch):
         assert {k: v for k, v in found.items() if k != table} == {k: v for k, v in whole[cut].items() if k != table}
         one = pack(tmp_path / f"one {cut}", words, records(cut), cut=cut).dataset
         assert Dataset.open(tmp_path / str(cut)).fingerprint() == one.fingerprint()
+
+
+def test_killed_before_the_header_of_an_array_was_written(tmp_path, words, whole):
+    packer(tmp_path / "d", words).__exit__(None, None, None)
+    os.truncate(tmp_path / ".d.import" / "video.npy", 0)
+    os.truncate(tmp_path / ".d.import" / "audio.npy", 7)
+    assert content(pack(tmp_path / "d", words, records()).dataset.path) == whole[False]
+
+
+def test_killed_before_the_journal_of_the_finished_set_was_removed(tmp_path, words, whole):
+    pack(tmp_path / "d", words, records())
+    (tmp_path / "d" / "journal.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match="already holds a data set"):
+        packer(tmp_path / "d", words)
+    assert content(tmp_path / "d") == whole[False]

@@ -8,6 +8,8 @@ import struct
 import numpy as np
 
 U4, U8 = struct.Struct("<I"), struct.Struct("<Q")
+# Whole numbers that differ by a multiple of it have one hash.
+MODULUS = 2**61 - 1
 
 
 def text(value: str) -> bytes:
@@ -166,6 +168,18 @@ def hostile(touch: str) -> dict[str, tuple[bytes, str]]:
         "list in itself through a tuple": (b"]q\0h\0\x85a", "holds itself"),
         "array in its own key": (b"}" + MADE + b"Ns", "found ArrayPart"),
         "list as key": (b"}]Ns", "found list"),
+        "deep list met before at its inside": (
+            b"](]" + b"".join(b"r" + U4.pack(k) + b"]j" + U4.pack(k) + b"a" for k in range(70)) + b"e",
+            "nested more than 64 deep",
+        ),
+        "doubling list met before": (b"](" + b"]q\0" + b"]h\0aq\0" * 70 + b"e", "nested more than 64 deep"),
+        "open marks": (b"(" * 10_000, "more than 256 marks"),
+        "keys of one hash": (
+            b"}(" + b"".join(b"\x8a\x0a" + (k * MODULUS).to_bytes(10, "little") + b"N" for k in range(1, 5_000)) + b"u",
+            "beyond 2..61 - 2",
+        ),
+        "elements of one hash": (b"\x8f(\x8a\x08" + U8.pack(MODULUS) + b"\x90", "beyond 2..61 - 2"),
+        "keys of one hash in tuples": (b"}\x8a\x08" + U8.pack(MODULUS) + b"\x85Ns", "beyond 2..61 - 2"),
         # stack
         "empty stack": (b"0", "not there"),
         "no mark": (b"t", "not there"),
@@ -231,6 +245,10 @@ def hostile(touch: str) -> dict[str, tuple[bytes, str]]:
         "tensor larger than memory": (
             tensor(b"K\0", b"\x8a\x08" + U8.pack(2**61) + b"\x85", b"K\0\x85"),
             "larger than any memory",
+        ),
+        "many tensors stretched a little": (
+            b"](" + tensor(b"K\0", b"J\0\0\x40\0\x85", b"K\0\x85") * 9 + b"e",
+            "6 times its own size",
         ),
         "stretched tensor": (tensor(b"K\0", b"J\xff\xff\xff\x7f\x85", b"K\0\x85"), "repeats a storage of 6"),
         "shape and strides unlike": (tensor(b"K\0", b"K\2K\3\x86", b"K\1\x85"), "equally many"),

@@ -1,5 +1,6 @@
 """Files made to do harm: each is one `DataError`, and nothing it asks for is ever run."""
 
+import pickle
 import resource
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from hostile_cases import hostile, text, torch_sequence
 
 from trichord.errors import DataError
-from trichord.foreign import read_pickle, read_torch_file
+from trichord.foreign import budget, read_pickle, read_torch_file
 
 CASES = list(hostile("true"))
 
@@ -93,3 +94,49 @@ def test_a_huge_memo_number_takes_no_memory(tmp_path):
     with pytest.raises(DataError):
         read_pickle(tmp_path / "f.pkl")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**15
+
+
+@pytest.mark.parametrize(
+    "entry", [b"\x8f", b"N\x85", b"N\x85\x85\x85\x85", b"]", b"]Na", b"}", b"}NNs", b"(l", b"(\x91", b"h\0)R"]
+)
+def test_containers_with_next_to_nothing_inside(entry, tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "FREE_BYTES", 2**10)
+    (tmp_path / "f.pkl").write_bytes(b"ccollections\nOrderedDict\nq\x000](" + entry * 1000 + b"e.")
+    with pytest.raises(DataError, match=r"more than 48 times its size.*save numbers as arrays"):
+        read_pickle(tmp_path / "f.pkl")
+
+
+def test_honest_small_containers_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "FREE_BYTES", 2**10)
+    pairs = [(k % 100, 1) for k in range(300)]
+    lists, dicts = [[k % 100] for k in range(300)], [{"a": 1, "b": 2} for _ in range(300)]
+    empty = [[[], {}] for _ in range(300)]
+    for value in (pairs, lists, dicts, empty, {2**61 - 2: 1, -(2**61) + 2: 2}, {2**61 - 2}, [(), (), [], set()]):
+        for protocol in range(6):
+            (tmp_path / "f.pkl").write_bytes(pickle.dumps(value, protocol))
+            assert read_pickle(tmp_path / "f.pkl") == value
+
+
+def test_what_is_shared_within_the_depth_that_is_allowed(tmp_path):
+    shared: object = []
+    for _ in range(63):
+        shared = [shared, shared]
+    (tmp_path / "f.pkl").write_bytes(pickle.dumps(shared))
+    assert pickle.dumps(read_pickle(tmp_path / "f.pkl")) == pickle.dumps(shared)
+    (tmp_path / "f.pkl").write_bytes(pickle.dumps([shared]))
+    with pytest.raises(DataError, match="nested more than 64 deep"):
+        read_pickle(tmp_path / "f.pkl")
+
+
+@pytest.mark.parametrize("number", [63, 64])
+def test_lists_met_before_they_are_contained(number, tmp_path):
+    """Every list holds the one before, and one list holds all: as deep as the last of them and one more."""
+    held: list[object] = [[]]
+    for _ in range(number - 1):
+        held.append([held[-1]])
+    (tmp_path / "f.pkl").write_bytes(pickle.dumps(held))
+    if number == 63:
+        assert pickle.dumps(read_pickle(tmp_path / "f.pkl")) == pickle.dumps(held)
+    else:
+        with pytest.raises(DataError, match="nested more than 64 deep"):
+            read_pickle(tmp_path / "f.pkl")

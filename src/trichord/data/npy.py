@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -11,8 +12,15 @@ from typing import IO
 import numpy as np
 
 from trichord.errors import DataError
+from trichord.files import is_file
 
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# A header is a Python literal, and what Python's parser makes of a hostile one is many kinds of errors.
+_MISTAKES = (
+    ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError, OSError, SyntaxError, RecursionError,
+    MemoryError, tokenize.TokenError,
+)  # fmt: skip
+_MOST_AXES, _LARGEST = 32, 2**62
 
 
 @dataclass(frozen=True)
@@ -28,14 +36,18 @@ def read_npy_header(stream: IO[bytes] | BufferedIOBase, file: str | Path, row: s
     """Read the header of an .npy stream; `file` and `row` only name the place in the message.
 
     Raises:
-        DataError: it is not an .npy file, holds pickled objects or fields, or is stored in Fortran order.
+        DataError: it is not an .npy file, holds pickled objects or fields, is stored in Fortran order, or is of a shape
+            that no array has.
     """
     try:
         version = np.lib.format.read_magic(stream)
         shape, fortran_order, dtype = _HEADER_READERS[version](stream)
-    except (ValueError, KeyError, EOFError, OSError) as error:
+    except _MISTAKES as error:
         raise DataError(
-            f"not a readable .npy header ({error})", file=file, row=row, remedy="write the array again with np.save"
+            f"not a readable .npy header ({str(error)[:200]})",
+            file=file,
+            row=row,
+            remedy="write the array again with np.save",
         ) from error
     if dtype.hasobject:
         raise DataError(
@@ -46,7 +58,8 @@ def read_npy_header(stream: IO[bytes] | BufferedIOBase, file: str | Path, row: s
             "np.stack(list(array)).astype('float32'), arrays of unequal length with np.concatenate and offsets; "
             "then save it again",
         )
-    if dtype.names is not None or not dtype.isnative:
+    plain = dtype.names is None and dtype.subdtype is None and dtype.kind != "V" and dtype.itemsize > 0
+    if not plain or not dtype.isnative:
         raise DataError(
             f"the array is of dtype {dtype}; plain native numbers or strings are read",
             file=file,
@@ -60,7 +73,20 @@ def read_npy_header(stream: IO[bytes] | BufferedIOBase, file: str | Path, row: s
             row=row,
             remedy="save np.ascontiguousarray(array)",
         )
-    return NpyHeader(shape, dtype, stream.tell() + math.prod(shape) * dtype.itemsize)
+    sizes = tuple(map(int, shape))
+    if (
+        len(sizes) > _MOST_AXES
+        or min(sizes, default=0) < 0
+        or (math.prod(max(size, 1) for size in sizes) * dtype.itemsize >= _LARGEST)
+    ):
+        raise DataError(
+            f"the header names a shape of {len(sizes)} axes that no array in memory has: at most {_MOST_AXES} axes, "
+            "none negative",
+            file=file,
+            row=row,
+            remedy="write the array again with np.save",
+        )
+    return NpyHeader(sizes, dtype, stream.tell() + math.prod(sizes) * dtype.itemsize)
 
 
 def open_npy(path: Path) -> np.ndarray:
@@ -72,7 +98,7 @@ def open_npy(path: Path) -> np.ndarray:
     Raises:
         DataError: the file is missing, is not .npy, holds objects, or is shorter or longer than its header says.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError("the file does not exist", file=path, remedy="write it, or remove the modality from the set")
     with open(path, "rb") as stream:
         header = read_npy_header(stream, path)

@@ -109,6 +109,9 @@ class Packer:
         *,
         overwrite: bool = False,
     ) -> None:
+        if (out / HEADER_FILE).is_file():
+            # Left behind by a kill after the finished set was moved into place.
+            (out / JOURNAL_FILE).unlink(missing_ok=True)
         check_place(out, overwrite)
         self.out, self.header, self.wording = out, header, wording
         self.folder = out.with_name(f".{out.name}.import")
@@ -188,7 +191,7 @@ class Packer:
         write_header(self.folder / HEADER_FILE, completed.header)
         Dataset.open(self.folder)
         replace_folder(self.folder, self.out)
-        (self.out / JOURNAL_FILE).unlink()
+        (self.out / JOURNAL_FILE).unlink(missing_ok=True)
         return PackReport(Dataset.open(self.out), tuple(quarantined))
 
     def _check_lost(self, max_quarantined: float) -> list[Quarantined]:
@@ -224,7 +227,8 @@ class Packer:
     def _open_array(self, name: str) -> BinaryIO:
         path = self.folder / f"{name}.npy"
         expected = HEADER_BYTES + self.rows[name] * self.widths[name] * self.dtypes[name].itemsize
-        if not path.exists():
+        # A kill can come between making the file and the bytes left for its header.
+        if not path.exists() or (not self.rows[name] and path.stat().st_size < expected):
             path.write_bytes(bytes(HEADER_BYTES))
         if path.stat().st_size < expected:
             raise DataError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,9 +15,14 @@ import numpy as np
 
 from trichord.data.npy import open_npy, read_npy_header
 from trichord.errors import DataError, nearest
+from trichord.files import is_file
 
 # Deflate packs at most about 1,000 to 1; a large member packed tighter than this holds nothing worth reading.
-_MAX_RATIO, _RATIO_COUNTS_FROM = 200, 2**26
+MAX_RATIO, RATIO_COUNTS_FROM = 200, 2**26
+_MISTAKES = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError, EOFError, OSError, ValueError,
+    OverflowError, MemoryError,
+)  # fmt: skip
 
 
 def read_array(file: Path, key: str | None, max_bytes: int) -> np.ndarray:
@@ -29,7 +36,7 @@ def read_array(file: Path, key: str | None, max_bytes: int) -> np.ndarray:
     Raises:
         DataError: no such file or key, pickled objects, truncated, or a member that unpacks to too much.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise DataError("the file does not exist", file=file, remedy="check the path")
     if file.suffix == ".npy":
         return open_npy(file)
@@ -51,17 +58,21 @@ def read_array(file: Path, key: str | None, max_bytes: int) -> np.ndarray:
                         remedy="save it again",
                     )
                 data = stream.read(math.prod(header.shape) * header.dtype.itemsize)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
+        if 0 in header.shape:
+            return np.empty(header.shape, header.dtype)
+        return np.frombuffer(data, header.dtype).reshape(header.shape)
+    except DataError:
+        raise
+    except _MISTAKES as error:
         raise DataError(f"not a readable .npz file ({error})", file=file, row=key, remedy="save it again") from error
-    return np.frombuffer(data, header.dtype).reshape(header.shape)
 
 
 def _check_size(member: zipfile.ZipInfo, file: Path, key: str, max_bytes: int) -> None:
     ratio = member.file_size / max(member.compress_size, 1)
-    if member.file_size > max_bytes or (member.file_size > _RATIO_COUNTS_FROM and ratio > _MAX_RATIO):
+    if member.file_size > max_bytes or (member.file_size > RATIO_COUNTS_FROM and ratio > MAX_RATIO):
         raise DataError(
             f"the array unpacks to {member.file_size:,} bytes, {ratio:.0f} times its packed size; at most "
-            f"{max_bytes:,} bytes are unpacked, and {_MAX_RATIO} times for a large array",
+            f"{max_bytes:,} bytes are unpacked, and {MAX_RATIO} times for a large array",
             file=file,
             row=key,
             remedy="where you trust the file, unpack it and save the array as .npy",
@@ -85,7 +96,7 @@ def read_column(file: Path, key: str | None, max_bytes: int) -> list[Any]:
 
 
 def _read_field(file: Path, key: str) -> list[Any]:
-    if not file.is_file():
+    if not is_file(file):
         raise DataError("the file does not exist", file=file, remedy="check the path")
     values: list[Any] = []
     known: set[str] = set()
@@ -94,7 +105,7 @@ def _read_field(file: Path, key: str) -> list[Any]:
         for number, line in enumerate(stream, start=1):
             try:
                 entry = json.loads(line)
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"line {number} is not JSON ({error})", file=file, remedy="write one object per line"
                 ) from error

@@ -13,11 +13,15 @@ from collections.abc import Callable
 from trichord.foreign.parts import OldText
 from trichord.foreign.plain import plain_key
 from trichord.foreign.refusal import CONVERT, CUT_OFF, Refusal
-from trichord.foreign.state import State
+from trichord.foreign.state import FIRST_OF_LIST, State
 
 _U2, _U4, _U8 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
 _I4, _F8 = struct.Struct("<i"), struct.Struct(">d")
 _LONGEST_NUMBER = 512
+# What containers take in memory, in CPython: empty, and more once something is in them; `settle` remembers each.
+_LIST, _DICT, _SET, _TUPLE, _TUPLE_ENTRY = 80, 64, 216, 198, 8
+# Containers are nested 64 deep at most, and a mark is open for each.
+_MOST_MARKS = 256
 
 
 def _whole(line: bytes) -> int:
@@ -113,6 +117,8 @@ def _pop(m: State) -> None:
 
 
 def _mark(m: State) -> None:
+    if len(m.below) == _MOST_MARKS:
+        raise Refusal(f"more than {_MOST_MARKS} marks are open at once; containers are nested less deep")
     m.below.append(m.stack)
     m.stack = []
 
@@ -126,6 +132,7 @@ def _additems(m: State) -> None:
 
 def _dict(m: State) -> None:
     values = m.marked()
+    m.budget.hold(_DICT)
     m.push({})
     m.entries(values)
 
@@ -142,7 +149,23 @@ def _append(m: State) -> None:
 
 def _tuple_of(m: State, count: int) -> None:
     values = [m.stack.pop() for _ in range(count)]
-    m.push(tuple(reversed(values)))
+    _tuple(m, values[::-1])
+
+
+def _tuple(m: State, values: list[object]) -> None:
+    if values:
+        m.budget.hold(_TUPLE + _TUPLE_ENTRY * len(values))
+    m.push(tuple(values))
+
+
+def _held(num_bytes: int, make: Callable[[State], object]) -> Callable[[State], None]:
+    """An instruction that makes a container, whose memory is counted first."""
+
+    def perform(m: State) -> None:
+        m.budget.hold(num_bytes)
+        m.push(make(m))
+
+    return perform
 
 
 def _push(make: Callable[[State], object]) -> Callable[[State], None]:
@@ -190,17 +213,17 @@ INSTRUCTIONS: dict[int, Callable[[State], None]] = {
         pickle.BYTEARRAY8: _push(lambda m: _content(m.cursor.sized(_U8))),
         # containers
         pickle.MARK: _mark,
-        pickle.EMPTY_LIST: _push(lambda m: []),
-        pickle.EMPTY_DICT: _push(lambda m: {}),
-        pickle.EMPTY_SET: _push(lambda m: set()),
+        pickle.EMPTY_LIST: _held(_LIST, lambda m: []),
+        pickle.EMPTY_DICT: _held(_DICT, lambda m: {}),
+        pickle.EMPTY_SET: _held(_SET, lambda m: set()),
         pickle.EMPTY_TUPLE: _push(lambda m: ()),
         pickle.TUPLE1: lambda m: _tuple_of(m, 1),
         pickle.TUPLE2: lambda m: _tuple_of(m, 2),
         pickle.TUPLE3: lambda m: _tuple_of(m, 3),
-        pickle.TUPLE: lambda m: m.push(tuple(m.marked())),
-        pickle.LIST: lambda m: m.push(m.marked()),
+        pickle.TUPLE: lambda m: _tuple(m, m.marked()),
+        pickle.LIST: _held(_LIST + FIRST_OF_LIST, lambda m: m.marked()),
         pickle.DICT: _dict,
-        pickle.FROZENSET: lambda m: m.push(frozenset(map(plain_key, m.marked()))),
+        pickle.FROZENSET: _held(_SET, lambda m: frozenset(map(plain_key, m.marked()))),
         pickle.APPEND: _append,
         pickle.APPENDS: lambda m: m.append(m.marked()),
         pickle.SETITEM: _setitem,

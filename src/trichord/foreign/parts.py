@@ -48,7 +48,7 @@ class Name(Part):
         return shown(self.name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OldText:
     """A `str` of Python 2: bytes, which are text only under an encoding. Arrays of that time store their data so.
 

@@ -11,16 +11,22 @@ from trichord.foreign.refusal import CONVERT, Refusal, shown
 Key = None | bool | int | float | complex | str | bytes | tuple[object, ...]
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 _BYTES_PER_ENTRY = 64
+# Python's hash of a whole number is its remainder by 2**61 - 1: without this bound, a file could give thousands of keys
+# one hash, and a dict compares every one of these with all before it.
+_LARGEST_KEY = 2**61 - 2
 
 
 def plain_key(value: object, inner: bool = False) -> Key:
     """Return a key of a dict or an element of a set: a scalar, or a tuple of scalars.
 
-    Deeper keys are refused: Python computes their hash by unlimited recursion.
+    Deeper keys are refused: Python computes their hash by unlimited recursion. So are larger whole numbers, which can
+    share one hash.
 
     Raises:
         Refusal: it is something else.
     """
+    if type(value) is int and abs(value) > _LARGEST_KEY:
+        raise Refusal("a whole number that is a key or an element of a set lies beyond 2**61 - 2", CONVERT)
     if type(value) in _SCALARS:
         return value  # type: ignore[return-value]
     if isinstance(value, OldText):

@@ -35,12 +35,18 @@ class _Settling:
         self.budget = budget
         # By identity; the original is kept as well, because an identity is only that object's while it lives.
         self.done: dict[int, tuple[object, object]] = {}
+        # How many containers a settled one holds inside each other, itself included: it may be met again further down.
+        self.height: dict[int, int] = {}
         self.open: set[int] = set()
 
     def settle(self, value: object, depth: int) -> object:
         if type(value) in _PLAIN:
             return value
+        if isinstance(value, (list, dict, tuple)) and not value:
+            self._check_depth(depth + 1)
+            return value
         if id(value) in self.done:
+            self._check_depth(depth + self._height(value))
             return self.done[id(value)][1]
         settled = self._container(value, depth) if isinstance(value, (list, dict, tuple)) else self._single(value)
         self.done[id(value)] = (value, settled)
@@ -62,17 +68,19 @@ class _Settling:
     def _container(self, value: list[object] | dict[object, object] | tuple[object, ...], depth: int) -> object:
         if id(value) in self.open:
             raise Refusal("a container holds itself", CONVERT)
-        if depth == _DEEPEST:
-            raise Refusal(f"containers are nested more than {_DEEPEST} deep", CONVERT)
+        self._check_depth(depth + 1)
         self.open.add(id(value))
         settled: list[object] = []
+        inside = 0
         key: object
         for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
             try:
                 settled.append(self.settle(entry, depth + 1))
             except Refusal as refusal:
                 raise refusal.inside(key) from refusal.__cause__
+            inside = max(inside, self._height(entry))
         self.open.remove(id(value))
+        self.height[id(value)] = 1 + inside
         if isinstance(value, tuple):
             return tuple(settled)
         if isinstance(value, list):
@@ -80,3 +88,12 @@ class _Settling:
         else:
             value.update(zip(value, settled, strict=True))
         return value
+
+    def _height(self, value: object) -> int:
+        if isinstance(value, (list, dict, tuple)) and not value:
+            return 1
+        return self.height.get(id(value), 0)
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise Refusal(f"containers are nested more than {_DEEPEST} deep", CONVERT)

@@ -12,6 +12,9 @@ from trichord.foreign.refusal import CONVERT, Refusal
 
 Persistent = Callable[[object], object]
 
+# What the first entry of a list or dict takes in memory, and an object that a name builds.
+FIRST_OF_LIST, _FIRST_OF_DICT, _BUILT = 120, 200, 216
+
 
 class State:
     """The state of the machine while it runs one pickle.
@@ -75,6 +78,8 @@ class State:
         target = self.stack[-1]
         if type(target) is not dict or len(values) % 2:
             raise Refusal("the pickle sets entries of something that is not a dict")
+        if not target:
+            self.budget.hold(_FIRST_OF_DICT)
         for key, value in zip(values[::2], values[1::2], strict=True):
             put(target, key, value)
 
@@ -83,6 +88,8 @@ class State:
         target = self.stack[-1]
         if type(target) is not list:
             raise Refusal("the pickle appends to something that is not a list")
+        if not target:
+            self.budget.hold(FIRST_OF_LIST)
         target.extend(values)
 
     def reduce(self) -> None:
@@ -92,6 +99,7 @@ class State:
             raise Refusal("the pickle calls something that is not a name, or without a tuple of arguments")
         if not isinstance(called, Name) or called.builder is None:
             raise Refusal(f"the pickle calls {called.what}, which builds nothing", CONVERT)
+        self.budget.hold(_BUILT)
         self.stack.append(called.builder(args, self.budget))
 
     def build(self) -> None:

@@ -101,13 +101,13 @@ class TensorPart(Part):
         """Return the tensor as an array that looks into its storage; bfloat16 as float32.
 
         Raises:
-            Refusal: the view reaches beyond the storage.
+            Refusal: the view reaches beyond the storage, or repeats it too often.
         """
         if self._array is None:
-            self._array = self._view(self.storage.elements(self.type, budget))
+            self._array = self._view(self.storage.elements(self.type, budget), budget)
         return self._array
 
-    def _view(self, elements: np.ndarray) -> np.ndarray:
+    def _view(self, elements: np.ndarray, budget: Budget) -> np.ndarray:
         width = elements.itemsize
         if math.prod(max(size, 1) for size in self.size) * width >= _LARGEST:
             raise Refusal(f"a tensor of shape {self.size} is larger than any memory")
@@ -127,6 +127,9 @@ class TensorPart(Part):
                 f"{count * width:,} bytes; at most {_LARGEST_STRETCHED:,} are read",
                 CONVERT,
             )
+        if count > len(elements):
+            # Whoever reads it sees this many bytes, and a file holds thousands of such tensors in a few kilobytes.
+            budget.spend(count * width)
         strides = tuple(
             stride * width if size > 1 else width for size, stride in zip(self.size, self.stride, strict=True)
         )

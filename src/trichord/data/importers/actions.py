@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from trichord.data.importers.clips import PublishedImport, Seen, clips_header, held_out
-from trichord.data.importers.entries import Parts, clip_vector, is_text, log_mel, read_entries
+from trichord.data.importers.entries import Parts, clip_vector, is_text, keys_of, log_mel, read_entries, spelled
 from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, Record
 from trichord.errors import ConfigError, DataError
 from trichord.modality import AUDIO, VIDEO
@@ -88,7 +88,7 @@ def action_record(entry: Mapping[str, Any], place: str, seen: Seen, config: Acti
         name = _text(entry, "video")
         label, training = _text(entry, CLASS), _flag(entry, "training")
         if not class_words(label):
-            raise DataError(f"{CLASS!r} has no words: {label!r}", remedy="mend it")
+            raise DataError(f"{CLASS!r} has no words: {spelled(label)}", remedy="mend it")
     except DataError as error:
         return Record(place, quarantined=[Quarantined(name, error.rule)])
     if name in seen.places:
@@ -125,7 +125,7 @@ def _records(files: list[Path], config: ActionsImport) -> Iterator[Record]:
 def _text(entry: Mapping[str, Any], key: str) -> str:
     found = entry.get(key)
     if not is_text(found) or not found.strip():
-        held = f"it is {found!r}" if key in entry else f"there is none; keys: {sorted(map(str, entry))}"
+        held = f"it is {spelled(found)}" if key in entry else f"there is none; keys: {keys_of(entry)}"
         raise DataError(f"{key!r} of a clip is a string that is not empty; {held}", remedy="mend it")
     return found
 
@@ -133,7 +133,7 @@ def _text(entry: Mapping[str, Any], key: str) -> str:
 def _flag(entry: Mapping[str, Any], key: str) -> bool:
     found = entry.get(key)
     if not isinstance(found, (bool, int, float, np.generic)) or found not in (0, 1):
-        held = f"it is {found!r}" if key in entry else f"there is none; keys: {sorted(map(str, entry))}"
+        held = f"it is {spelled(found)}" if key in entry else f"there is none; keys: {keys_of(entry)}"
         raise DataError(f"{key!r} of a clip is true or false (1 or 0); {held}", remedy="mend it")
     return bool(found)
 

@@ -18,9 +18,13 @@ import numpy as np
 
 from trichord.data.npy import open_npy
 from trichord.errors import DataError
+from trichord.files import is_file
 from trichord.shapes import Bool
 
 REMEDY = "mend it"
+# A grid may be longer than the features, which are brought to its length, but not without bound: every second of it
+# takes a vector.
+_TIMES_LONGER, _SECONDS_LONGER = 2, 60
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,19 @@ def read_annotation(folder: Path, name: str, num_steps: int, num_seconds: int) -
         folder: where it lies.
         name: name of the file, without its ending.
         num_steps: steps of the task.
-        num_seconds: seconds of the video's features; how long a video is that is annotated in spans.
+        num_seconds: seconds of the video's features; how long a video is that is annotated in spans. A grid is at most
+            twice as long and a minute.
 
     Raises:
-        DataError: neither file exists, the file breaks its rule, or there are fewer seconds than steps.
+        DataError: neither file exists, the file breaks its rule, there are fewer seconds than steps, or many more
+            than the features have.
     """
     grid, spans = folder / f"{name}.npy", folder / f"{name}.csv"
-    from_spans = spans.is_file() and not grid.is_file()
+    from_spans = is_file(spans) and not is_file(grid)
     annotation = (
         mark_seconds(read_spans(spans, num_steps), num_seconds, num_steps)
         if from_spans
-        else Annotation(_read_grid(grid, num_steps))
+        else Annotation(_read_grid(grid, num_steps, num_seconds))
     )
     seconds = len(annotation.truth)
     if seconds < num_steps:
@@ -122,8 +128,14 @@ def _span(row: list[str], place: str, num_steps: int) -> Span:
     return Span(int(step), start, end)
 
 
-def _read_grid(file: Path, num_steps: int) -> Bool[np.ndarray, "seconds steps"]:
+def _read_grid(file: Path, num_steps: int, num_seconds: int) -> Bool[np.ndarray, "seconds steps"]:
     values = open_npy(file)
+    longest = _TIMES_LONGER * num_seconds + _SECONDS_LONGER
+    if values.ndim == 2 and len(values) > longest:
+        raise DataError(
+            f"{file.name} has {len(values):,} seconds for a video of {num_seconds:,}; at most {longest:,} are read",
+            remedy=REMEDY,
+        )
     if values.ndim != 2 or values.shape[1] != num_steps or not len(values) or not np.isin(values, (0, 1)).all():
         raise DataError(
             f"{file.name} is seconds x {num_steps} steps of 0 and 1, found {values.dtype} of shape {values.shape}",

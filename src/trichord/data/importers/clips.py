@@ -22,6 +22,7 @@ from trichord.data.importers.entries import (
     log_mel,
     read_entries,
     sentences,
+    spelled,
 )
 from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, Record
 from trichord.data.specification import Header, ModalityHeader
@@ -123,9 +124,10 @@ class ClipFile:
 
 @dataclass
 class Seen:
-    """What was imported before an entry: id -> place, and how many clips a shared id has had."""
+    """What was imported before an entry: id -> place, id -> split of its file, how many clips a shared id has had."""
 
     places: dict[str, str] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
     clips: Counter[str] = field(default_factory=Counter)
 
 
@@ -134,6 +136,9 @@ def clip_record(entry: Mapping[str, Any], source: ClipFile, row: int, seen: Seen
 
     An entry without a usable id is left out altogether, and so is one whose id was there before: nothing tells which of
     the two is meant.
+
+    Raises:
+        DataError: the clip is in a training file and in one of the test.
     """
     place = f"{source.file.name}[{row}]"
     try:
@@ -143,9 +148,16 @@ def clip_record(entry: Mapping[str, Any], source: ClipFile, row: int, seen: Seen
     if source.format.numbered(name):
         seen.clips[name] += 1
         name = f"{name}_{seen.clips[name] - 1}"
+    if seen.splits.get(name, source.split) != source.split:
+        raise DataError(
+            f"the clip {spelled(name)} is in {seen.places[name]} too: it would be trained on and tested on",
+            file=source.file,
+            row=row,
+            remedy="train on a part without it, or remove it from one of the files",
+        )
     if name in seen.places:
         return Record(place, quarantined=[Quarantined(name, f"its id was there before, at {seen.places[name]}")])
-    seen.places[name] = place
+    seen.places[name], seen.splits[name] = place, source.split
     parts = Parts(name)
     vector = parts.take("video", clip_vector, entry, source.format.video)
     frames = parts.take("audio", log_mel, entry, "audio", np.dtype(config.audio_dtype))

@@ -24,7 +24,7 @@ from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, R
 from trichord.data.readers import read_array
 from trichord.data.specification import Header, ModalityHeader
 from trichord.errors import DataError
-from trichord.files import read_json
+from trichord.files import is_file, read_json
 from trichord.modality import AUDIO, TEXT, VIDEO
 from trichord.shapes import Float
 
@@ -200,7 +200,7 @@ def _streams(video: str, config: StepVideosImport) -> tuple[StreamRows, StreamRo
     """Open the 2D and the 3D features."""
     flat, deep, archive = (config.features / f"{video}{ending}" for ending in ("_2d.npy", "_3d.npy", ".npz"))
     first = _checked(flat.name, open_npy(flat))
-    if deep.is_file() or not archive.is_file():
+    if is_file(deep) or not is_file(archive):
         return first, _checked(deep.name, open_npy(deep))
     try:
         rows = read_array(archive, "features", config.max_array_bytes)

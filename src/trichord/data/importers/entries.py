@@ -5,8 +5,10 @@ Every function raises `DataError` where a part is missing or broken; what to do 
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -19,6 +21,10 @@ from trichord.shapes import Float
 
 STREAM_DIM, NUM_MELS = 2048, 40
 REMEDY = "mend the entry; it stays without this part"
+_MOST_KEYS = 20
+# One level and few letters: a tuple that holds itself twice over forty levels would be spelled out for hours.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 1, 80, 80
 
 
 @dataclass
@@ -70,9 +76,22 @@ def entry_id(entry: Mapping[str, Any], file: Path, row: int) -> str:
     """Return the id of an entry."""
     found = entry.get("id")
     if not is_text(found) or not found.strip():
-        held = f"its id is {found!r}" if "id" in entry else f"it has no id; its keys: {sorted(map(str, entry))}"
+        held = f"its id is {spelled(found)}" if "id" in entry else f"it has no id; its keys: {keys_of(entry)}"
         raise DataError(f"a clip has an id, a string that is not empty; {held}", file=file, row=row, remedy="mend it")
     return found
+
+
+def spelled(value: Any) -> str:
+    """Return a foreign value as a message may show it: short, whatever it holds and however often."""
+    return _SHORT.repr(value)
+
+
+def keys_of(entry: Mapping[Any, Any]) -> str:
+    """Return the first keys of an entry as a message may show them."""
+    shown = sorted(
+        key if isinstance(key, str) and len(key) <= 80 else spelled(key) for key in islice(entry, _MOST_KEYS)
+    )
+    return f"{shown}{f' and {len(entry) - _MOST_KEYS} more' if len(entry) > _MOST_KEYS else ''}"
 
 
 def is_text(value: Any) -> TypeGuard[str]:
@@ -113,7 +132,7 @@ def sentences(entry: Mapping[str, Any], key: str) -> list[str]:
     if not isinstance(listed, (list, tuple)) or not all(is_text(text) for text in listed):
         raise DataError(f"{key!r} is a sentence or a list of sentences, found {_shown(entry, key)}", remedy=REMEDY)
     if not any(text.strip() for text in listed):
-        raise DataError(f"{key!r} holds no sentence: {found!r}", remedy=REMEDY)
+        raise DataError(f"{key!r} holds no sentence: {spelled(found)}", remedy=REMEDY)
     return list(listed)
 
 
@@ -153,4 +172,4 @@ def _unit(vector: np.ndarray, key: str) -> np.ndarray:
 
 
 def _shown(entry: Mapping[str, Any], key: str) -> str:
-    return f"a {type(entry[key]).__name__}" if key in entry else f"no such key; keys: {sorted(map(str, entry))}"
+    return f"a {type(entry[key]).__name__}" if key in entry else f"no such key; keys: {keys_of(entry)}"

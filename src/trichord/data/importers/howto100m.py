@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from trichord.data.dataset import TABLE_FILE
 from trichord.data.importers.clips import PublishedImport, held_out
 from trichord.data.importers.entries import NUM_MELS, STREAM_DIM, Parts, check_mel
 from trichord.data.importers.lists import read_list
@@ -17,7 +19,7 @@ from trichord.data.importers.narration import Narration, grow, read_narration
 from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, Record
 from trichord.data.readers import read_array
 from trichord.data.specification import Header, ModalityHeader, Stream
-from trichord.data.video_lists import read_video_list
+from trichord.data.video_lists import look_like_clips, read_video_list
 from trichord.errors import ConfigError, DataError
 from trichord.foreign import read_pickle
 from trichord.modality import AUDIO, TEXT, VIDEO
@@ -48,7 +50,8 @@ class HowTo100MImport(PublishedImport):
         min_seconds: clips are grown to this length.
         audio_frames: log-mel frames read of a clip at most.
         max_array_bytes: largest array of an npz file once unpacked.
-        exclude: lists (csv, jsonl, or an id per line) of videos that are evaluated on; they are left out.
+        exclude: lists (csv, jsonl, or an id per line) of videos that are evaluated on; they are left out. A data set,
+            DIR or DIR:SPLIT, names the videos of its items.
     """
 
     videos: Path
@@ -88,6 +91,14 @@ class ListedVideo:
         return self.path.name
 
 
+@dataclass(frozen=True)
+class ExcludedVideos:
+    """A list of evaluated videos, and the ids of those it takes out."""
+
+    file: Path
+    ids: frozenset[str]
+
+
 def import_howto100m(config: HowTo100MImport) -> PackReport:
     """Import narrated video. One video is in memory at a time; started again after it was stopped, it goes on.
 
@@ -98,11 +109,21 @@ def import_howto100m(config: HowTo100MImport) -> PackReport:
         ConfigError: `out` exists.
     """
     listed = read_videos(config.videos)
-    excluded = excluded_videos(config.exclude)
+    excluded = find_excluded(config.exclude, listed)
+    if config.progress:
+        for entry in excluded:
+            taken = f"{entry.file}: takes {len(entry.ids):,} of {len(listed):,} listed videos out"
+            tqdm.write(taken, file=sys.stderr)
+    taken_by = {video: entry.file.name for entry in reversed(excluded) for video in entry.ids}
     wording = config.wording
     captions_file = config.captions or config.features / CAPTIONS_FILE
     header = _header(config)
-    read = [config.videos, *config.exclude, config.words, *([captions_file] if captions_file.is_file() else [])]
+    read = [
+        config.videos,
+        *map(_place_of, config.exclude),
+        config.words,
+        *([captions_file] if captions_file.is_file() else []),
+    ]
     identity = config.identity(read)
     dtypes = {"video.2d": np.dtype(np.float16), "video.3d": np.dtype(np.float16)}
     dtypes["audio.spectrogram"] = np.dtype(config.audio_dtype)
@@ -118,7 +139,7 @@ def import_howto100m(config: HowTo100MImport) -> PackReport:
             waiting = listed[packer.done :]
             bar = tqdm(waiting, "videos", len(listed), initial=packer.done, disable=None if config.progress else True)
             for video in bar:
-                packer.add(video_record(video, captions.get(video.id), config, excluded))
+                packer.add(video_record(video, captions.get(video.id), config, taken_by))
         return packer.finish(config.max_quarantined, progress=config.progress)
 
 
@@ -153,15 +174,40 @@ def read_videos(file: Path) -> list[ListedVideo]:
     return videos
 
 
-def excluded_videos(lists: tuple[Path, ...]) -> frozenset[str]:
-    """Return the ids of the videos in lists of evaluated ones; see `read_video_list`."""
-    return frozenset(video for file in lists for video in read_video_list(str(file)).ids)
+def find_excluded(lists: Sequence[Path], listed: Sequence[ListedVideo]) -> list[ExcludedVideos]:
+    """Return which of the listed videos every list of evaluated ones takes out.
+
+    Raises:
+        DataError: a list takes none out because it names clips where videos are meant.
+    """
+    known = {video.id for video in listed}
+    found = []
+    for file in lists:
+        named = frozenset(read_video_list(str(file)).ids)
+        if not named & known and (shared := look_like_clips(known, named)):
+            raise DataError(
+                f"the list takes no video out because it names clips, such as {min(named)!r}; {shared} of their videos "
+                "are among those to be imported",
+                file=file,
+                remedy="list the ids of the videos: those of YouCook2 are the first 11 characters of its clips",
+            )
+        found.append(ExcludedVideos(file, named & known))
+    return found
 
 
-def video_record(video: ListedVideo, captions: Any, config: HowTo100MImport, excluded: frozenset[str]) -> Record:
-    """Read a video's files and make its clips; one that cannot be used is listed with the reason."""
-    if video.id in excluded:
-        reason = "it is in a list of evaluated videos"
+def _place_of(asked: Path) -> Path:
+    """Return the file to tell by whether a list is the same: the list, or of DIR or DIR:SPLIT the table of items."""
+    path = asked if asked.exists() else Path(str(asked).rpartition(":")[0])
+    return path / TABLE_FILE if path.is_dir() else path
+
+
+def video_record(video: ListedVideo, captions: Any, config: HowTo100MImport, taken_by: Mapping[str, str]) -> Record:
+    """Read a video's files and make its clips; one that cannot be used is listed with the reason.
+
+    `taken_by` names the list of evaluated videos for each that one holds.
+    """
+    if video.id in taken_by:
+        reason = f"it is in a list of evaluated videos, {taken_by[video.id]}"
         return Record(video.id, quarantined=[Quarantined(video.id, reason)], unwanted=True)
     if captions is None:
         return Record(video.id, quarantined=[Quarantined(video.id, "it has no captions")])

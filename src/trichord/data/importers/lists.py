@@ -10,9 +10,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from trichord.data.readers import MAX_RATIO, RATIO_COUNTS_FROM
 from trichord.errors import DataError, nearest
+from trichord.files import is_file
+
+_MAX_BYTES = 2**31
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,17 @@ def read_list(file: Path) -> ListFile:
     """Read a list. Its kind is told by the ending: .csv, .jsonl or .jsonl.gz; anything else is one id per line.
 
     Raises:
-        DataError: the file is missing, empty or not of its kind.
+        DataError: the file is missing, empty, not of its kind, or packed and far larger than it looks.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise DataError("the file does not exist", file=file, remedy="check the path")
     try:
-        with open(file, "rb") as stored, gzip.open(stored) if file.suffix == ".gz" else stored as unpacked:
+        with open(file, "rb") as stored, _unpacked(stored, file) if file.suffix == ".gz" else stored as unpacked:
             # utf-8-sig: spreadsheets begin what they save with a mark that is no part of the first field's name.
             text = io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline="")
             rows = list(_rows(text, file.name.removesuffix(".gz")))
+    except DataError:
+        raise
     except (OSError, EOFError, zlib.error, ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"not a readable list ({error})", file=file, remedy="write it again, in UTF-8") from error
     if not rows:
@@ -78,3 +84,28 @@ def _rows(stream: Any, name: str) -> Iterator[dict[str, Any]]:
             yield entry
     else:
         yield from ({"id": line.strip()} for line in stream if line.strip())
+
+
+class _Bounded(gzip.GzipFile):
+    """A packed list that is given up once it unpacks to too much."""
+
+    def __init__(self, stored: IO[bytes], file: Path, most: int) -> None:
+        super().__init__(fileobj=stored, mode="rb")
+        self.file, self.most, self.unpacked = file, most, 0
+
+    def read1(self, size: int = -1) -> bytes:
+        """Return some bytes and count them."""
+        data: bytes = super().read1(size)
+        self.unpacked += len(data)
+        if self.unpacked > self.most:
+            raise DataError(
+                f"the list unpacks to more than {self.most:,} bytes",
+                file=self.file,
+                remedy="where you trust the file, unpack it first: gunzip FILE",
+            )
+        return data
+
+
+def _unpacked(stored: IO[bytes], file: Path) -> _Bounded:
+    most = max(RATIO_COUNTS_FROM, MAX_RATIO * file.stat().st_size)
+    return _Bounded(stored, file, min(_MAX_BYTES, most))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trichord.data.importers.entries import is_text
+from trichord.data.importers.entries import is_text, keys_of
 from trichord.errors import DataError
 from trichord.shapes import Float
 
@@ -70,17 +70,21 @@ def read_narration(captions: Any) -> Narration:
     """
     remedy = "mend the entry, or leave the video out"
     if not isinstance(captions, dict) or not {"start", "end", "text"} <= set(captions):
-        held = sorted(map(str, captions)) if isinstance(captions, dict) else type(captions).__name__
+        held = keys_of(captions) if isinstance(captions, dict) else type(captions).__name__
         raise DataError(f"captions are a dictionary of start, end and text; found {held}", remedy=remedy)
     lists = [_listed(captions[key]) for key in ("start", "end", "text")]
     lengths = [len(values) for values in lists]
     if len(set(lengths)) != 1 or not lengths[0]:
         raise DataError(f"start, end and text have one entry per caption, found {lengths}", remedy=remedy)
+    # Looked at before NumPy does: lists in lists, each used twice, have no end there.
+    strange = [value for values in lists[:2] for value in values if not isinstance(value, (int, float, np.number))]
+    if strange:
+        raise DataError(f"start and end are seconds, found {type(strange[0]).__name__}", remedy=remedy)
     try:
         start, end = (np.array(values, dtype=np.float64) for values in lists[:2])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"start and end are seconds ({error})", remedy=remedy) from error
-    if start.ndim != 1 or not (np.isfinite(start).all() and np.isfinite(end).all()):
+    if not (np.isfinite(start).all() and np.isfinite(end).all()):
         raise DataError("start and end are finite numbers", remedy=remedy)
     not_text = tuple(number for number, text in enumerate(lists[2]) if not is_text(text))
     return Narration(start, end, [text if is_text(text) else "" for text in lists[2]], not_text)
