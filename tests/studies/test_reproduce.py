@@ -19,7 +19,7 @@ from trichord.errors import ConfigError, DataError, RunError
 from trichord.evaluation.result import load_result
 from trichord.recipes import mcn, mcn_fixed_small
 from trichord.recipes.fine_tune import YOUCOOK2, fine_tune
-from trichord.reports.lab.figures import LAB, METRICS, PUBLISHED
+from trichord.reports.lab.figures import LAB, METRICS, PUBLISHED, show_quoted
 from trichord.runs import RunOptions, load, run_experiment
 from trichord.runs.initial import weights
 from trichord.studies.published_data import PublishedFolders, find_words, open_folders
@@ -341,3 +341,32 @@ def test_only_published_settings_are_called_published(out: Path) -> None:
     assert "2 stages where one was published" in _against_published(mcn(dataset.spec, "AV_T"), dataset)
     changed = replaced(config, {"stages.0.epochs": 2})
     assert "2 epochs (30); 1 settings differ" in _against_published(changed, dataset)
+
+
+def test_mistakes_are_said_before_anything_is_imported(published: Path, tmp_path: Path, capsys) -> None:
+    start = ["reproduce", "--youcook2", str(published / "youcook2"), "--out", str(tmp_path / "out")]
+    for options, said in (
+        (["--orders", "AV_X"], "X"),
+        (["--epochs", "0"], "--epochs is at least 1"),
+        (["--msrvtt", str(published / "youcook2")], "msrvtt_jsfusion_test.pkl"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*start, *options])
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_ready_data_set_of_another_name_is_refused(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="this is the data set 'youcook2'"):
+        open_folders(PublishedFolders({"msrvtt": out / "data/youcook2"}), tmp_path)
+
+
+def test_a_checkpoint_that_is_not_there_is_noticed_before_training(out: Path, tmp_path: Path) -> None:
+    arguments = ["reproduce", "--youcook2", str(out / "data/youcook2"), "--checkpoint", str(tmp_path / "no.pth")]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--out", str(tmp_path / "o"), "--epochs", "1", *QUIET])
+    assert not (tmp_path / "o/runs").exists()
+
+
+def test_published_figures_keep_their_decimals() -> None:
+    assert [show_quoted(value) for value in (38.0, 0.03, 10.5, None)] == ["38.0", "0.03", "10.5", "–"]

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from trichord.cli.options import parse_command
+from trichord.curricula import parse_order
 from trichord.data.importers.clips import Language
 from trichord.errors import ConfigError
+from trichord.modality import STANDARD
 from trichord.recipes import find_recipe
 from trichord.reports.lab.terminal import print_lab_table
 from trichord.runs import RunOptions
@@ -39,7 +41,7 @@ class Reproduce:
         recipe: name of a recipe; None: mcn_fixed where there is a GPU, mcn_fixed_small elsewhere.
         orders: orders of learning.
         seeds: number of seeds.
-        epochs: epochs of every stage; None: those of the recipe.
+        epochs: epochs of every stage of the orders; None: those of the recipe. Fine-tuning has epochs of its own.
         workers: runs at once; None decides by model and machine.
         json: print the table as JSON.
         options: choices that do not change the numbers.
@@ -70,6 +72,12 @@ def run(arguments: list[str]) -> None:
     folders = {name: folder for name, folder in named.items() if folder is not None}
     if not set(folders) - {"howto100m"}:
         raise ConfigError("there is nothing to measure on: name a folder with --youcook2, --msrvtt or --lsmdc")
+    for order in command.orders:
+        parse_order(order, STANDARD)
+    for name in ("epochs", "seeds", "workers"):
+        value = getattr(command, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} is at least 1, got {value}")
     stages = max(order.count("_") + 1 for order in command.orders)
     changes = {} if command.epochs is None else {f"stages.{k}.epochs": command.epochs for k in range(stages)}
     default = "mcn_fixed" if torch.cuda.is_available() else "mcn_fixed_small"

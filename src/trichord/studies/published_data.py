@@ -10,10 +10,14 @@ from typing import Any, Literal
 from trichord.data import Dataset
 from trichord.data.dataset import HEADER_FILE
 from trichord.data.importers.clips import Language, PublishedImport
-from trichord.data.importers.howto100m import HowTo100MImport, import_howto100m, read_videos
+from trichord.data.importers.howto100m import CAPTIONS_FILE, HowTo100MImport, import_howto100m, read_videos
+from trichord.data.importers.lsmdc import TEST_FILE as LSMDC_TEST_FILE
 from trichord.data.importers.lsmdc import TRAIN_FILE as LSMDC_TRAIN_FILE
 from trichord.data.importers.lsmdc import LsmdcImport, import_lsmdc
+from trichord.data.importers.msrvtt import LIST_FILE as MSRVTT_LIST_FILE
+from trichord.data.importers.msrvtt import TEST_FILE as MSRVTT_TEST_FILE
 from trichord.data.importers.msrvtt import TRAIN_FILES, MsrvttImport, import_msrvtt
+from trichord.data.importers.youcook2 import TEST_FILE as YOUCOOK2_TEST_FILE
 from trichord.data.importers.youcook2 import TRAIN_FILE as YOUCOOK2_TRAIN_FILE
 from trichord.data.importers.youcook2 import YouCook2Import, import_youcook2
 from trichord.data.packing import IMPORT_FILE, PackReport
@@ -27,6 +31,12 @@ _TRAIN_FILES = {
     "youcook2": {"": YOUCOOK2_TRAIN_FILE},
     "msrvtt": {key: TRAIN_FILES[key] for key in ("7k", "9k")},
     "lsmdc": {"": LSMDC_TRAIN_FILE},
+}
+_NEEDED_FILES = {
+    "youcook2": (YOUCOOK2_TEST_FILE,),
+    "msrvtt": (MSRVTT_TEST_FILE, MSRVTT_LIST_FILE),
+    "lsmdc": (LSMDC_TEST_FILE,),
+    "howto100m": (CAPTIONS_FILE,),
 }
 LIST_FILES = ("HowTo100M_1166_videopaths.txt", "HowTo100M_336_videopaths.txt", "videopaths.csv")
 
@@ -75,14 +85,24 @@ def open_folders(published: PublishedFolders, out: Path, *, progress: bool = Tru
             raise DataError("the folder does not exist", file=folder, remedy=f"check the path given as --{name}")
     raw = {name: folder for name, folder in published.folders.items() if not (folder / HEADER_FILE).exists()}
     words = find_words(published, raw) if raw else None
+    for name in published.folders.keys() - raw.keys():
+        _ready(name, published.folders[name])
     plans = {} if words is None else {name: _plan(name, published, words, out, progress) for name in raw}
     opened = {}
     for name, folder in published.folders.items():
         if name in plans:
             opened[name] = plans[name].open()
         else:
-            opened[name] = OpenedFolder(Dataset.open(folder), ())
+            opened[name] = OpenedFolder(_ready(name, folder), ())
     return opened
+
+
+def _ready(name: str, folder: Path) -> Dataset:
+    """Open a data set that was imported before; raise `DataError` where it is another one."""
+    dataset = Dataset.open(folder)
+    if dataset.spec.name != name:
+        raise DataError(f"this is the data set {dataset.spec.name!r}", file=folder, remedy=f"give that of {name}")
+    return dataset
 
 
 def find_words(published: PublishedFolders, raw: Mapping[str, Path]) -> Path:
@@ -142,6 +162,9 @@ def _stamp(file: Path) -> list[int]:
 
 def _plan(name: str, published: PublishedFolders, words: Path, out: Path, progress: bool) -> _Plan:
     folder, target = published.folders[name], out / name
+    absent = [file for file in (words, *(folder / file for file in _NEEDED_FILES[name])) if not file.is_file()]
+    if absent:
+        raise DataError("the file does not exist", file=absent[0], remedy=f"put the published file of {name} there")
     common: dict[str, Any] = {
         "features": folder,
         "out": target,

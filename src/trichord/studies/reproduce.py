@@ -111,6 +111,8 @@ def reproduce(
         raise ConfigError(
             "there is nothing to train on: name --howto100m or --checkpoint, or add the training files of a benchmark"
         )
+    if study.checkpoint is not None:
+        load_published(study.checkpoint, device="cpu")
     plans = _Plans(study, out, workers, options)
     for found in [narrated] if narrated is not None else trainable.values():
         plans.check(found.dataset)

@@ -123,3 +123,10 @@ PUBLISHED: dict[str, tuple[PublishedFigure, ...]] = {
         PublishedFigure("HowToCaption dual encoder (ViT-B)", (37.6, None, 73.3)),
     ),
 }
+
+
+def show_quoted(value: float | None) -> str:
+    """Write a published figure with one decimal, or with two where it was published so."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if round(value, 1) == value else f"{value:.2f}"

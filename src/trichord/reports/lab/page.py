@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trichord.files import write_text
-from trichord.reports.lab.figures import CHECKS, LAB_NOTE, METRICS, PUBLISHED_NOTE, ROUNDS
+from trichord.reports.lab.figures import CHECKS, LAB_NOTE, METRICS, PUBLISHED_NOTE, ROUNDS, show_quoted
 from trichord.reports.lab.table import TASK, LabTable
 from trichord.reports.template import render
 
@@ -32,5 +32,6 @@ def write_lab_page(path: Path, table: LabTable, links: dict[str, dict[str, str]]
         lab_note=LAB_NOTE,
         published_note=PUBLISHED_NOTE,
         links=links,
+        show_quoted=show_quoted,
     )
     write_text(path, page)

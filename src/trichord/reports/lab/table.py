@@ -21,6 +21,7 @@ from trichord.reports.lab.figures import (
     ROUNDS,
     LabFigure,
     PublishedFigure,
+    show_quoted,
 )
 from trichord.reports.lab.rows import Difference, OurEntry, Section
 from trichord.reports.numbers import counted, show_p, show_signed
@@ -61,6 +62,7 @@ class LabSection:
     differences: tuple[Difference, ...]
     winner: str
     published: tuple[PublishedFigure, ...]
+    chance: dict[str, float]
 
     @property
     def orders(self) -> tuple[str, ...]:
@@ -131,8 +133,9 @@ def _build(section: Section) -> LabSection:
         ours=reproduction,
         others=tuple(row for regime, row in rows if regime != section.regime),
         differences=differences,
-        winner=_winner(section.tables.get(section.regime)),
+        winner=_winner(section.tables.get(section.regime), section.regime),
         published=PUBLISHED.get(section.dataset, ()),
+        chance=_chance(section),
     )
 
 
@@ -149,14 +152,27 @@ def _our_row(ours: OurEntry) -> OurRow:
     )
 
 
-def _winner(table: Table | None) -> str:
-    """Say which order wins by R@10, and over which others significantly."""
+def _chance(section: Section) -> dict[str, float]:
+    """Return what random ranking scores on the section's gallery; empty where nothing was measured."""
+    for ours in section.ours:
+        for result in ours.entry.of_task(TASK):
+            return {metric: result.chance[metric] for metric in METRICS}
+    return {}
+
+
+def _winner(table: Table | None, regime: str) -> str:
+    """Say which order wins by R@10 among the rows of a regime, and over which others significantly."""
     if table is None or TASK not in table.tasks:
         return ""
     column = [row for row in table.column(TASK, "R@10") if row.kind == "trained"]
     if len(column) < 2:
         return ""
     best = max(column, key=lambda row: row.mean)
+    if best.low <= best.chance:
+        return f"No order is above chance ({best.chance:.1f}) by R@10, {regime}; the highest is {best.mean:.1f}."
+    tied = [row.label for row in column if row.mean == best.mean]
+    if len(tied) > 1:
+        return f"{' and '.join(tied)} share the highest R@10, {best.mean:.1f}, {regime}."
     beaten: list[str] = []
     level: list[str] = []
     for pair in table.paired:
@@ -168,7 +184,8 @@ def _winner(table: Table | None) -> str:
         (beaten if pair.winner == best.label else level).append(words)
     parts = [f"significantly better than {', '.join(beaten)}"] if beaten else []
     parts += [f"not significantly different from {', '.join(level)}"] if level else []
-    return f"{best.label} has the highest R@10, {best.mean:.1f}: {'; '.join(parts)} (paired tests, Holm)."
+    found = f"{best.label} has the highest R@10, {best.mean:.1f}, {regime}"
+    return f"{found}: {'; '.join(parts)} (paired tests, Holm)."
 
 
 def _section_to_dict(found: LabSection) -> dict[str, Any]:
@@ -186,6 +203,7 @@ def _section_to_dict(found: LabSection) -> dict[str, Any]:
         "others": [asdict(row) for row in found.others],
         "differences": [asdict(difference) | {"value": difference.value} for difference in found.differences],
         "winner": found.winner,
+        "chance": found.chance,
         "explanations": list(section.explanations),
         "published": [asdict(figure) for figure in found.published],
         "paired": {regime: [asdict(pair) for pair in table.paired] for regime, table in section.tables.items()},
@@ -206,11 +224,16 @@ def _markdown(found: LabSection) -> list[str]:
         lines.append(f"| {order} | {' | '.join(cells)} | {_measured(found.our_row(order))} |")
     for row in found.others:
         lines.append(f"| {row.label}, {row.regime} | | | {_measured(row)} |")
+    if found.chance:
+        lines.append(f"| chance | | | {'/'.join(f'{found.chance[metric]:.1f}' for metric in METRICS)} |")
     lines += ["", f"R@1/R@5/R@10 in percent; quoted figures in italics. {LAB_NOTE}", ""]
-    lines += [f"- {sentence}" for sentence in (found.winner, *section.explanations) if sentence]
+    caution = [f"Not the published protocol: {'; '.join(section.deviations)}."] if section.deviations else []
+    lines += [f"- {sentence}" for sentence in (*caution, found.winner, *section.explanations) if sentence]
+    said = [f"- {row.label}, {row.regime}: {row.diagnosis}" for row in (*found.ours, *found.others) if row.diagnosis]
+    lines += ["", "Is something set wrong?", "", *said] if said else []
     lines += ["", "| published, zero-shot | R@1 | R@5 | R@10 | |", "|---|---|---|---|---|"]
     for figure in found.published:
-        cells = ["–" if value is None else f"*{value:g}*" for value in figure.recalls]
+        cells = [f"*{show_quoted(value)}*" for value in figure.recalls]
         lines.append(f"| {figure.method} | {' | '.join(cells)} | {figure.check}: {figure.source} |")
     marks = "; ".join(f"{check}: {meaning}" for check, meaning in CHECKS.items())
     return [*lines, "", f"{PUBLISHED_NOTE} {marks}.", ""]

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from trichord.reports.console import make_console
-from trichord.reports.lab.figures import LAB_NOTE, METRICS, PUBLISHED_NOTE, ROUNDS
+from trichord.reports.lab.figures import LAB_NOTE, METRICS, PUBLISHED_NOTE, ROUNDS, show_quoted
 from trichord.reports.lab.table import TASK, LabSection, LabTable, OurRow
 from trichord.reports.numbers import show_signed
 
@@ -37,6 +37,8 @@ def _section(found: LabSection) -> Iterator[RenderableType]:
         grid.add_row(Text(order), *map(Text, cells), *_measured(found.our_row(order)))
     for row in found.others:
         grid.add_row(Text(f"{row.label}, {row.regime}"), "", "", *_measured(row))
+    if found.chance:
+        grid.add_row("chance", "", "", "/".join(f"{found.chance[metric]:.1f}" for metric in METRICS), style="dim")
     yield grid
     if section.deviations:
         yield Text(f"Not the published protocol: {'; '.join(section.deviations)}.", style="yellow")
@@ -56,7 +58,7 @@ def _section(found: LabSection) -> Iterator[RenderableType]:
         yield Text("\nPublished, zero-shot", style="bold")
         listed = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         for figure in found.published:
-            values = "/".join("–" if value is None else f"{value:g}" for value in figure.recalls)
+            values = "/".join(map(show_quoted, figure.recalls))
             listed.add_row(Text(f"  {figure.method}"), Text(f"({values})"), Text(figure.check, style="dim"))
         yield listed
 
