@@ -292,6 +292,35 @@ def test_broken_word_vectors(tmp_path, broken):
         import_youcook2(config)
     assert "words.bin" in str(caught.value)
     assert not (tmp_path / "d").exists()
+    assert not (tmp_path / ".d.import").exists(), "it is refused before clips are read"
+
+
+def test_captions_of_another_language_than_the_words(tmp_path):
+    entries = [{**entry, "caption": "Zwiebeln schneiden"} for entry in plain_entries()]
+    dump(tmp_path / TEST, entries)
+    with pytest.raises(
+        DataError, match=r"words\.bin: no word of any caption .* 'Zwiebeln', 'schneiden'\. .*--language"
+    ):
+        read_youcook2(tmp_path)
+    assert not (tmp_path / "d").exists()
+    assert (tmp_path / ".d.import" / "journal.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "modality"),
+    [
+        ({"audio": MEL.T.contiguous()}, "audio"),
+        ({"2d": np.zeros(2048, np.float32)}, "video"),
+        ({"caption": ""}, "text"),
+    ],
+)
+def test_a_modality_that_is_unusable_throughout(tmp_path, changed, modality):
+    dump(tmp_path / TEST, [{**entry, **changed} for entry in plain_entries()])
+    message = rf"no item has {modality}, and 12 of them .* 10% of 12 records: {names(1)[0]}: {modality}: "
+    with pytest.raises(DataError, match=message):
+        read_youcook2(tmp_path)
+    assert not (tmp_path / "d").exists()
+    assert not read_youcook2(tmp_path, max_quarantined=1.0).dataset.has(modality).any(), "taken up, and allowed"
 
 
 def msrvtt(folder: Path, **more: Any) -> PackReport:
@@ -492,12 +521,29 @@ SAID: dict[str, tuple[Any, int, list[tuple[str, str]]]] = {
     "end before start": (
         said((2, 13, "now"), (1.5, 1, "now")),
         1,
-        [(f"{BROKEN_VIDEO}:0001", "it ends at 1 s and starts at 2 s")],
+        [
+            (BROKEN_VIDEO, "1 of its 2 captions end before they start, as caption 1"),
+            (f"{BROKEN_VIDEO}:0001", "it ends at 1 s and starts at 2 s"),
+        ],
     ),
     "ends before it starts throughout": (
         said((5, 1, "now")),
         0,
-        [(f"{BROKEN_VIDEO}:0000", "it ends at 1 s and starts at 5 s"), (BROKEN_VIDEO, "none of its clips is usable")],
+        [
+            (BROKEN_VIDEO, "1 of its 1 captions end before they start"),
+            (f"{BROKEN_VIDEO}:0000", "it ends at 1 s and starts at 5 s"),
+            (BROKEN_VIDEO, "none of its clips is usable"),
+        ],
+    ),
+    "starts and ends swapped, and yet clips are long": (
+        said((5, 0, "now"), (10, 5, "now"), (15, 10, "now")),
+        3,
+        [(BROKEN_VIDEO, "3 of its 3 captions end before they start, as caption 0")],
+    ),
+    "blank captions": (
+        said((0, 11, ""), (11, 22, "now"), (22, 33, "  ")),
+        3,
+        [(f"{BROKEN_VIDEO}:{seed}", "text: it has no caption") for seed in ("0000", "0002")],
     ),
     "words that are not known": (
         said((0, 11, "whisk"), (11, 22, "now")),
@@ -546,7 +592,11 @@ LISTS: dict[str, tuple[str, str]] = {
     ),
     "an absolute path": ("path\n/etc/passwd\n", "row 0: a path lies below the folder of the features, found '/etc/pas"),
     "an absolute path behind None": ("path\nNone//etc/passwd\n", "row 0: a path lies below the folder"),
-    "another column": ("video\na\n", "row 0: a path lies below the folder of the features, found ''"),
+    "another column": ("video\na\n", "the first line must be `path`, found 'video'"),
+    "no first line": (
+        "None/x/a\nNone/x/b\n",
+        "the first line must be `path`, found 'None/x/a'.*before the first video",
+    ),
     "a video twice": ("path\nx/a\ny/b\nz/a\n", "row 2: the video 'a' is in rows 0 and 2"),
     "nothing": ("", "the list is empty"),
     "a first line alone": ("path\n", "the list is empty"),

@@ -494,6 +494,7 @@ def test_the_command_lists_what_was_left_out(tmp_path, capsys):
     entries = [youcook2_entry(f"clip{k:07d}_0", k) for k in range(30)]
     for entry in entries[:25]:
         entry["audio"] = torch.full((40, 3), float("nan"))
+    entries[1]["id"] = "clip\x1b[2J_0"
     dump(tmp_path / "youcook_val_audio.pkl", entries)
     out = tmp_path / "d"
     words = word_file(tmp_path)
@@ -502,6 +503,7 @@ def test_the_command_lists_what_was_left_out(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("left out: clip") == 20
     assert "left out: clip0000000_0: audio: 'audio' holds NaN" in printed
+    assert r"left out: clip\x1b[2J_0: audio: " in printed
     assert f"25 left out, 5 more of them; all: {out / 'quarantine.json'}" in printed
     assert len(json.loads((out / "quarantine.json").read_text())) == 25
     with pytest.raises(SystemExit):

@@ -349,6 +349,11 @@ def test_captions_without_known_words(tmp_path, words, monkeypatch):
     )
 
 
+def test_what_was_left_out_is_shown_without_control_characters():
+    shown = Quarantined("玉ねぎ é\x1b[2J\n\u202e\ud800", "it is\x07 broken").to_text()
+    assert shown == r"玉ねぎ é\x1b[2J\n\u202e\ud800: it is\x07 broken"
+
+
 def test_a_modality_that_nothing_has(tmp_path, words):
     dataset = pack(tmp_path / "d", words, lost(0, of=2)).dataset
     assert dataset.has("audio").tolist() == [False, False]

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from trichord.data.word2vec import read_source, read_vocabulary, write_word2vec
+from trichord.data.word2vec import check_word2vec, read_source, read_vocabulary, write_word2vec
 from trichord.errors import DataError
 
 WORDS = [b"</s>", b"in", b"New_York", "玉ねぎ".encode(), b"caf\xe9", b"\xff\xfe", b"'", b"a" * 300, "é".encode()]
@@ -108,6 +108,20 @@ def test_vectors_that_are_not_finite_matter_where_they_are_wanted(tmp_path, vect
     assert read_vocabulary(path, {"in"}).words == ("in",)
     with pytest.raises(DataError, match=r"vectors\.bin, row 'New_York'.*NaN or infinity"):
         read_vocabulary(path, {"in", "New_York"})
+
+
+def test_a_file_is_checked_whole(tmp_path):
+    names = [b"w%d" % number for number in range(9_000)]  # of two blocks
+    vectors = np.ones((9_000, 4), np.float32)
+    data = encode(names, vectors)
+    check_word2vec(save(tmp_path, data))
+    with pytest.raises(DataError, match="truncated in word 9,000 of 9,000"):
+        check_word2vec(save(tmp_path, data[:-3]))
+    with pytest.raises(DataError, match="ends before word 9,001 of 9,999"):
+        check_word2vec(save(tmp_path, data.replace(b"9000 4", b"9999 4", 1)))
+    vectors[8_500, 1] = np.inf
+    with pytest.raises(DataError, match=r"row 'w8500'.*NaN or infinity"):
+        check_word2vec(save(tmp_path, encode(names, vectors)))
 
 
 def test_only_what_is_kept_is_held(tmp_path):

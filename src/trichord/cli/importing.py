@@ -17,7 +17,7 @@ def run_import(command: type[C], imported: Callable[[C], PackReport], arguments:
     """Import, list what was left out, and check what was made; exit 1 if the check finds errors."""
     report = imported(parse_command(command, arguments, program))
     for entry in report.quarantined[:LISTED]:
-        print(f"left out: {entry.id}: {entry.reason}")
+        print(f"left out: {entry.to_text()}")
     if report.quarantined:
         more = len(report.quarantined) - LISTED
         listed = f", {more} more of them" if more > 0 else ""

@@ -11,7 +11,7 @@ import numpy as np
 
 from trichord.data.specification import WordsSource
 from trichord.data.tokens import Tokenizer
-from trichord.data.word2vec import Vocabulary, read_source, read_vocabulary
+from trichord.data.word2vec import Vocabulary, check_word2vec, read_source, read_vocabulary
 from trichord.data.wording import Coverage, index_captions, wanted_words
 from trichord.shapes import Int
 
@@ -58,6 +58,14 @@ class Wording:
         name = type(self.tokenizer).__name__
         described = json.dumps({key: value for key, value in settings.items() if key != "config"}, ensure_ascii=False)
         return WordsSource(source.file, source.fingerprint, f"{name} {described}"), source.dim
+
+    def check(self) -> None:
+        """Scan the file of word vectors, so that a bad one is refused before long work; 2 s per million words.
+
+        Raises:
+            DataError: it is damaged, or a vector in it is not finite.
+        """
+        check_word2vec(self.vectors)
 
     def look_up(self, captions: Iterable[Sequence[str]], *, progress: bool = False) -> Vocabulary:
         """Read the vectors of the words of the captions of all items; the file is scanned once."""

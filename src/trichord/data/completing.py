@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from trichord.data.gathering import GatheredInstances, GatheredTable, offsets
 from trichord.data.specification import Header
 from trichord.data.storage import modality_files
 from trichord.data.streams import stream_files
+from trichord.data.wording import show_caption
 from trichord.data.words_storage import words_files
+from trichord.errors import DataError
 from trichord.files import write_text
 
 HEADER_BYTES = 128
@@ -58,7 +61,8 @@ def complete(
         progress: show a bar while word vectors are read.
 
     Raises:
-        DataError: the items break a rule of the table, or the word vectors cannot be read.
+        DataError: the items break a rule of the table, the word vectors cannot be read, or no word of any caption has
+            one.
     """
     table = GatheredTable()
     stored = {e.modality.name: GatheredInstances() for e in header.modalities if not e.streams}
@@ -94,6 +98,8 @@ class _Words:
         (self.entry,) = (entry for entry in header.modalities if entry.words is not None)
         captions = (item["columns"]["captions"] for line in lines() for item in line["items"])
         vocabulary = wording.look_up(captions, progress=progress)
+        if not vocabulary.words:
+            _refuse_unknown(folder, wording, lines)
         words_file, table_file = words_files(folder, self.entry.modality.name)
         write_text(words_file, json.dumps(list(vocabulary.words), ensure_ascii=False))
         np.save(table_file, vocabulary.vectors)
@@ -122,6 +128,25 @@ class _Words:
         counted = replace(self.entry.words, tokens=self.tokens, known=self.known)
         modalities = tuple(replace(e, words=counted) if e is self.entry else e for e in header.modalities)
         return Completed(replace(header, modalities=modalities), tuple(self.wordless))
+
+
+def _refuse_unknown(folder: Path, wording: Wording, lines: Lines) -> None:
+    """Raise where there are captions, none of whose words is known."""
+    items = (item for line in lines() for item in line["items"])
+    captions = (caption for item in items for caption in item["columns"]["captions"])
+    first = next(captions, None)
+    if first is None:
+        return
+    every = (token.written for caption in (first, *captions) for token in wording.tokenizer.split(caption))
+    shown = ", ".join(repr(word) for word in islice(dict.fromkeys(islice(every, 1000)), 2))
+    raise DataError(
+        f"no word of any caption has a vector, among them {shown}"
+        if shown
+        else f"no caption holds a word, the first of them {show_caption(first)}",
+        file=wording.vectors,
+        remedy="give the vectors of the captions' language (--words), or cut captions by another one (--language); "
+        f"remove {folder} first, which keeps what was read for the same command",
+    )
 
 
 def _write_sources(folder: Path, header: Header, lines: Lines) -> None:

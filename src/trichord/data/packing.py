@@ -38,6 +38,13 @@ class Quarantined:
     id: str
     reason: str
 
+    def to_text(self) -> str:
+        """Return it for a terminal: letters of any script as they are, what does not print as its escape."""
+        text = f"{self.id}: {self.reason}"
+        return "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+        )
+
 
 @dataclass(frozen=True)
 class PackedItem:
@@ -96,7 +103,8 @@ class Packer:
 
     Raises:
         ConfigError: `out` exists and may not be replaced.
-        DataError: an import of something else was interrupted here, or is running.
+        DataError: an import of something else was interrupted here, or is running; or, before anything is made, the
+            file of word vectors is damaged.
     """
 
     def __init__(
@@ -115,6 +123,9 @@ class Packer:
         check_place(out, overwrite)
         self.out, self.header, self.wording = out, header, wording
         self.folder = out.with_name(f".{out.name}.import")
+        if wording is not None and not (self.folder / JOURNAL_FILE).exists():
+            # Its words are looked up last, and a mended file would be another import: all would be read again.
+            wording.check()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.widths = dict(_widths(header))
         self.dtypes = {name: dtypes[name] for name in self.widths}
@@ -171,9 +182,13 @@ class Packer:
         """Complete the data set and move it into place.
 
         Args:
-            max_quarantined: largest share of the records that may be left out altogether; where more are, something is
-                set wrong, and the data set is not made. What was packed is kept for another call.
+            max_quarantined: largest share of the records that may be left out altogether, or lose a modality that then
+                no item has; where more are, something is set wrong, and the data set is not made. What was packed is
+                kept for another call.
             progress: show a bar while word vectors are read.
+
+        Raises:
+            DataError: too much is unusable, or no word of any caption has a vector.
         """
         quarantined = self._check_lost(max_quarantined)
         for name, handle in self.arrays.items():
@@ -201,7 +216,7 @@ class Packer:
             quarantined += [Quarantined(**entry) for entry in line["quarantined"]]
             wanted += not line["unwanted"]
             lost += not line["unwanted"] and not line["items"]
-        listed = "; ".join(f"{entry.id}: {entry.reason}" for entry in quarantined[:3])
+        listed = "; ".join(entry.to_text() for entry in quarantined[:3])
         if lost == wanted:
             raise DataError(
                 f"none of {self.done} records makes an item{listed and ': '}{listed}",
@@ -214,7 +229,24 @@ class Packer:
                 file=self.out,
                 remedy="mend the files, or allow it with --max-quarantined; what was read is kept for that",
             )
+        for name in self._absent():
+            without = [entry for entry in quarantined if entry.reason.startswith(f"{name}: ")]
+            number = len({entry.id for entry in without})
+            if number > max_quarantined * wanted:
+                raise DataError(
+                    f"no item has {name}, and {number} of them because it cannot be used, more than "
+                    f"{max_quarantined:.0%} of {wanted} records: {without[0].to_text()}",
+                    file=self.out,
+                    remedy="mend the files, or allow it with --max-quarantined 1; what was read is kept for that",
+                )
         return quarantined
+
+    def _absent(self) -> list[str]:
+        """Return the modalities that no item has; those cut from streams lie with the sources, which have them all."""
+        names = [entry.modality.name for entry in self.header.modalities if self.rows.get(entry.modality.name) == 0]
+        worded = [entry.modality.name for entry in self.header.modalities if entry.words is not None]
+        items = (item for line in self.journal.lines() for item in line["items"])
+        return names if not worded or any(item["columns"]["captions"] for item in items) else [*names, *worded]
 
     def _count(self) -> None:
         """Count what the journal accounts for."""

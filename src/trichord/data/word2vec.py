@@ -101,7 +101,7 @@ def read_vocabulary(path: str | Path, words: Collection[str], *, progress: bool 
         check_not_text(data, header)
         _scan(data, header, kept, progress)
     vectors = np.frombuffer(kept.vectors, "<f4").reshape(-1, header.dim).astype(np.float32, copy=False)
-    _check_finite(vectors, kept.words, header.path)
+    _check_finite(vectors, kept.words, header.path, "{} wanted words")
     tells = np.any(vectors != 0, axis=1)
     return Vocabulary(
         words=tuple(word for word, told in zip(kept.words, tells, strict=True) if told),
@@ -110,6 +110,18 @@ def read_vocabulary(path: str | Path, words: Collection[str], *, progress: bool 
         repeated=kept.repeated,
         zero=tuple(word for word, told in zip(kept.words, tells, strict=True) if not told),
     )
+
+
+def check_word2vec(path: str | Path) -> None:
+    """Scan a word2vec binary file whole and keep nothing: for who needs to know before long work that it can be read.
+
+    Raises:
+        DataError: as `read_vocabulary`; and the vector of any word is not finite.
+    """
+    header = read_header(Path(path))
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        check_not_text(data, header)
+        _scan(data, header, _Kept({}, every=True), progress=False)
 
 
 def write_word2vec(path: str | Path, words: Sequence[str], vectors: Float[np.ndarray, "words dim"]) -> None:
@@ -136,9 +148,13 @@ def write_word2vec(path: str | Path, words: Sequence[str], vectors: Float[np.nda
 
 @dataclass
 class _Kept:
-    """What is wanted (bytes of a word -> word), and what the scan has found of it so far."""
+    """What is wanted (bytes of a word -> word), and what the scan has found of it so far.
+
+    With `every`, the words of a block are kept until its end, to be checked.
+    """
 
     wanted: dict[bytes, str]
+    every: bool = False
     words: list[str] = field(default_factory=list)
     vectors: bytearray = field(default_factory=bytearray)
     found: set[bytes] = field(default_factory=set)
@@ -152,6 +168,10 @@ def _scan(data: mmap.mmap, header: Header, kept: _Kept, progress: bool) -> None:
             number = min(_BLOCK, header.count - first)
             position = _scan_block(data, header, kept, range(first, first + number), position)
             released = _release(data, released, position)
+            if kept.every:
+                vectors = np.frombuffer(kept.vectors, "<f4").reshape(-1, header.dim)
+                _check_finite(vectors, kept.words, header.path, "some words of the file")
+                kept.words, kept.vectors = [], bytearray()
             bar.update(number)
     if not is_end(data, position):
         refuse_rest(data, header, position)
@@ -168,7 +188,10 @@ def _scan_block(data: mmap.mmap, header: Header, kept: _Kept, block: range, posi
         # The line break, where there is one, belongs to the vector before.
         word = data[position:space].removeprefix(b"\n")
         position = end
-        if word in wanted:
+        if kept.every:
+            kept.words.append(word.decode(errors="replace"))
+            kept.vectors += data[space + 1 : end]
+        elif word in wanted:
             if word in kept.found:
                 kept.repeated += 1
                 continue
@@ -186,11 +209,11 @@ def _release(data: mmap.mmap, start: int, end: int) -> int:
     return end
 
 
-def _check_finite(vectors: np.ndarray, words: Sequence[str], path: Path) -> None:
+def _check_finite(vectors: np.ndarray, words: Sequence[str], path: Path, whose: str) -> None:
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise DataError(
-            f"the vectors of {len(bad)} wanted words hold NaN or infinity, the first of them here",
+            f"the vectors of {whose.format(len(bad))} hold NaN or infinity, the first of them here",
             file=path,
             row=words[bad[0]],
             remedy="get the file again, or do not ask for these words",

@@ -47,7 +47,8 @@ class PublishedImport(Config):
         audio_dtype: number format of log-mel frames on disk; float16 keeps decibels to 0.03.
         validation: share of the training videos that becomes the split "val", to choose epochs by. A video is in it or
             not by its name alone.
-        max_quarantined: largest share of entries that may be unusable altogether.
+        max_quarantined: largest share of entries that may be unusable altogether, or lose a modality that then no item
+            has.
         overwrite: replace a data set that is already at `out`.
         progress: show progress bars.
     """

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from trichord.data.dataset import TABLE_FILE
 from trichord.data.importers.clips import PublishedImport, held_out
-from trichord.data.importers.entries import NUM_MELS, STREAM_DIM, Parts, check_mel
+from trichord.data.importers.entries import NUM_MELS, STREAM_DIM, Parts, check_mel, spelled
 from trichord.data.importers.lists import read_list
 from trichord.data.importers.narration import Narration, grow, read_narration
 from trichord.data.packing import PackedItem, Packer, PackReport, Quarantined, Record
@@ -150,6 +150,15 @@ def read_videos(file: Path) -> list[ListedVideo]:
         DataError: no such file or column, a path that leaves its folder, or a video that is listed twice.
     """
     rows = read_list(file).rows
+    if not {"path", "id"} & rows[0].keys():
+        found = ", ".join(map(spelled, rows[0]))
+        raise DataError(
+            f"the first line must be `path`, found {found}"
+            if file.suffix == ".csv"
+            else f"every line has the field `path`, found {found}",
+            file=file,
+            remedy="write it there, before the first video" if file.suffix == ".csv" else "name it so",
+        )
     named = [str(row.get("path") or row.get("id") or "") for row in rows]
     if named and named[0] == "path" and "path" not in rows[0]:
         named = named[1:]
@@ -229,13 +238,18 @@ def video_record(video: ListedVideo, captions: Any, config: HowTo100MImport, tak
 def clips(video: str, narration: Narration, config: HowTo100MImport, parts: Parts) -> Iterator[PackedItem]:
     """Yield the clip of every caption, or of a video held out clips that do not overlap.
 
-    A clip that ends before it starts is listed.
+    A clip that ends before it starts is left out and listed. One without any caption text stays and is listed, and
+    so is a video some of whose captions end before they start: clips that take these in have times that mean little.
     """
     split = config.split_of(video)
     taken: list[tuple[float, float]] = []
     if narration.not_text:
         found = f"{len(narration.not_text)} of its {len(narration.text)} captions are no text, as caption"
         parts.quarantined.append(Quarantined(video, f"{found} {narration.not_text[0]}; their words are missing"))
+    swapped = np.flatnonzero(narration.end < narration.start)
+    if len(swapped):
+        found = f"{len(swapped)} of its {len(narration.text)} captions end before they start, as caption {swapped[0]}"
+        parts.quarantined.append(Quarantined(video, f"{found}; the times of clips around them are as written"))
     for seed in range(len(narration.text)):
         name = f"{video}:{seed:04d}"
         clip = grow(narration, seed, config.min_seconds)
@@ -248,6 +262,8 @@ def clips(video: str, narration: Narration, config: HowTo100MImport, parts: Part
             continue
         taken = [] if split == "train" else [*taken, (start, end)]
         caption = " ".join(text for text in (narration.text[k].strip() for k in clip.order) if text)
+        if not caption:
+            parts.quarantined.append(Quarantined(name, "text: it has no caption; the clip stays without"))
         columns = {"source": video, "start": start, "end": end, "captions": [caption] if caption else []}
         yield PackedItem(name, split, columns)
 
