@@ -71,6 +71,7 @@ def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "two-processes" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(480)
 def test_the_published_files_of_the_readme(tmp_path: Path) -> None:
     shown = [(language, block) for language, block in blocks(README) if is_about_published_files(block)]
