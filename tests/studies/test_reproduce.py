@@ -22,8 +22,9 @@ from trichord.recipes.fine_tune import YOUCOOK2, fine_tune
 from trichord.reports.lab.figures import LAB, METRICS, PUBLISHED, show_quoted
 from trichord.runs import RunOptions, load, run_experiment
 from trichord.runs.initial import weights
+from trichord.studies.explanations import against_published
 from trichord.studies.published_data import PublishedFolders, find_words, open_folders
-from trichord.studies.reproduce import _against_published, benchmark_of
+from trichord.studies.reproduce import benchmark_of
 
 QUIET = ("--options.no-progress", "--workers", "1")
 
@@ -337,10 +338,10 @@ def test_an_order_without_sound_is_measured_on_what_it_has(published: Path, tmp_
 def test_only_published_settings_are_called_published(out: Path) -> None:
     dataset = Dataset.open(out / "data/youcook2")
     config = mcn(dataset.spec, "VAT")
-    assert "all settings are those published" in _against_published(config, dataset)
-    assert "2 stages where one was published" in _against_published(mcn(dataset.spec, "AV_T"), dataset)
+    assert "all settings are those published" in against_published(config, dataset)
+    assert "2 stages where one was published" in against_published(mcn(dataset.spec, "AV_T"), dataset)
     changed = replaced(config, {"stages.0.epochs": 2})
-    assert "2 epochs (30); 1 settings differ" in _against_published(changed, dataset)
+    assert "2 epochs (30); 1 settings differ" in against_published(changed, dataset)
 
 
 def test_mistakes_are_said_before_anything_is_imported(published: Path, tmp_path: Path, capsys) -> None:

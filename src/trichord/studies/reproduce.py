@@ -12,18 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trichord.config import difference
 from trichord.curricula import parse_order
 from trichord.data import Dataset, ModalitySpec
-from trichord.data.leakage import find_leak, split_videos
-from trichord.data.packing import IMPORT_FILE, read_quarantine
+from trichord.data.packing import IMPORT_FILE
 from trichord.diagnosis import diagnose
 from trichord.errors import ConfigError, DataError
 from trichord.evaluation.benchmark import BENCHMARKS, Benchmark, Regime, benchmark_items, evaluate_benchmark
 from trichord.evaluation.result import RetrievalResult, load_result
 from trichord.files import hash_tensors, read_json
 from trichord.modality import spell
-from trichord.recipes import Recipe, mcn
+from trichord.recipes import Recipe
 from trichord.recipes.fine_tune import MSRVTT, YOUCOOK2, fine_tune
 from trichord.recipes.published import FRAMES, load_published
 from trichord.reports import Entry, Table, build_table, load_entries, write_page
@@ -31,13 +29,13 @@ from trichord.reports.lab import LabTable, OurEntry, Section, build_lab_table
 from trichord.reports.lab.page import write_lab_page
 from trichord.reports.lab.table import TASK, write_lab_table
 from trichord.runs import ExperimentConfig, Model, RunDirectory, RunOptions, check_data, load
+from trichord.studies.explanations import NARRATED, about_data, about_runs
 from trichord.studies.machine import PlannedRun, run_planned
 from trichord.studies.orders import changed
 from trichord.studies.published_data import OpenedFolder
 
 ORDERS = ("AV_T", "VT_A", "AT_V")
 DEFAULTS = {"youcook2": "youcook2-3350", "msrvtt": "msrvtt-1k-jsfusion", "lsmdc": "lsmdc-1000"}
-NARRATED = "howto100m"
 BATCH = 256
 
 
@@ -223,7 +221,7 @@ def _measure(
     learnt = dataset if narrated is None else narrated.dataset
     ours: list[OurEntry] = []
     tables: dict[str, Table] = {}
-    explanations = [*found.missing, *_about_data(dataset, narrated)]
+    explanations = [*found.missing, *about_data(dataset, None if narrated is None else narrated.dataset)]
     for row in rows:
         entries = [_under_benchmark(entry, dataset, benchmark) for entry in load_entries(row.folders)]
         if row.regime == "fine-tuned":
@@ -240,7 +238,7 @@ def _measure(
                 evaluated_on=dataset,
             )
             ours.append(OurEntry(row.regime, entry, said.sentence))
-        explanations += _about_runs(row.regime, entries, dataset if row.regime != "zero-shot" else learnt)
+        explanations += about_runs(row.regime, entries, dataset if row.regime != "zero-shot" else learnt)
     if study.checkpoint is not None:
         ours.append(OurEntry("zero-shot", _checkpoint_entry(study.checkpoint, dataset, benchmark, out / "runs" / name)))
     regime: Regime = rows[0].regime if rows else "zero-shot"
@@ -341,85 +339,6 @@ def _checkpoint_entry(path: Path, dataset: Dataset, benchmark: Benchmark, folder
     settings = {"file": path.name, "weights": hash_tensors(dict(model.encoder.state_dict()))}
     label = f"{path.name} ({spell(model.modalities, known)})"
     return Entry(label, "baseline", (results,), (0,), (path,), settings)
-
-
-def _about_data(dataset: Dataset, narrated: OpenedFolder | None) -> list[str]:
-    """Return sentences on leakage, on what was left out, and on the words of captions."""
-    test = split_videos(dataset, "test")
-    said = []
-    if narrated is not None:
-        learnt = split_videos(narrated.dataset, "train")
-        said.append(find_leak(learnt, test, (f"{NARRATED} training", f"{dataset.spec.name} test")).sentence + ".")
-    if "train" in dataset.spec.splits:
-        names = (f"{dataset.spec.name} training", f"{dataset.spec.name} test")
-        said.append(find_leak(split_videos(dataset, "train"), test, names).sentence + ".")
-    quarantined = read_quarantine(dataset.path)
-    if quarantined:
-        said.append(
-            f"{len(quarantined)} things were left out on import, for instance {quarantined[0].id}: "
-            f"{quarantined[0].reason} (all: {dataset.path / 'quarantine.json'})."
-        )
-    for entry in dataset.spec.modalities:
-        if entry.words is not None and entry.words.tokens:
-            share = entry.words.known / entry.words.tokens
-            said.append(f"{share:.1%} of the words of the captions have a vector ({entry.words.source}).")
-    return said
-
-
-def _about_runs(regime: str, entries: Sequence[Entry], learnt: Dataset) -> list[str]:
-    """Return sentences on recipe, epochs and convergence of measured rows; what several share is said once."""
-    settings: dict[str, list[str]] = {}
-    for entry in entries:
-        config = RunDirectory(entry.folders[0]).record().config
-        parts = [f"recipe {config.recipe}", *_grouped_changes(entry.changes)]
-        settings.setdefault("; ".join(parts), []).append(entry.label)
-    said = [f"{', '.join(labels)}, {regime}: {words}." for words, labels in settings.items()]
-    for entry in entries:
-        stages = dict.fromkeys(f"{v.stage} ran {v.epochs} epochs, {v.sentence}" for v in entry.verdicts[0])
-        said.append(f"{entry.label}, {regime}: {'; '.join(stages)}.")
-    if entries:
-        said.append(_against_published(RunDirectory(entries[0].folders[0]).record().config, learnt))
-    return said
-
-
-def _grouped_changes(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """Return "epochs 30 in the recipe, 2 here" once for all stages it is true of."""
-    grouped: dict[str, list[str]] = {}
-    for path, (before, after) in changes.items():
-        words = f"{path.rpartition('.')[2]} {before!r} in the recipe, {after!r} here"
-        grouped.setdefault(words, []).append(path)
-    return [f"{words} ({', '.join(paths)})" for words, paths in grouped.items()]
-
-
-def _against_published(config: ExperimentConfig, dataset: Dataset) -> str:
-    """Say in which settings an experiment differs from what was published."""
-    held_out = "; clips held out for validation are not learnt from" if "val" in dataset.spec.splits else ""
-    if config.recipe == "fine_tune":
-        stage = config.stages[0]
-        settings = YOUCOOK2 if dataset.spec.name == "youcook2" else MSRVTT
-        ours = (stage.epochs, stage.batch_size, stage.optimizer.learning_rate, stage.optimizer.decay)
-        theirs = (settings.epochs, settings.batch_size, settings.learning_rate, settings.decay)
-        same = "as published for AVLnet" if ours == theirs else f"{ours}, published for AVLnet {theirs}"
-        contrast = "masked margin softmax on raw vectors" if not config.model.normalize else "InfoNCE on unit vectors"
-        return (
-            f"Fine-tuning: epochs, batch, learning rate and decay {same}; {contrast} (published: masked margin softmax "
-            f"on raw vectors); the {stage.keep} epoch is kept (published: the last){held_out}."
-        )
-    published = mcn(dataset.spec, config.order, config.seed)
-    ignored = ("recipe", "precision", "selection", "evaluation")
-    unlike = {k: v for k, v in difference(published, config).items() if k.split(".")[0] not in ignored}
-    stages = "" if len(config.stages) == 1 else f" {len(config.stages)} stages where one was published;"
-    if not unlike:
-        return f"Against the published recipe (mcn):{stages} all settings are those published{held_out}."
-    widths = {encoder.output_dim for encoder in config.model.encoders.values()}
-    stage = config.stages[0]
-    return (
-        f"Against the published recipe (mcn):{stages} width {', '.join(map(str, sorted(widths)))} (published 6144), "
-        f"batches of {stage.batch_size} clips (4096), learning rate {stage.optimizer.learning_rate:g} (0.0001), "
-        f"{'unit vectors' if config.model.normalize else 'raw vectors'} (raw vectors), "
-        f"{', '.join(str(s.epochs) for s in config.stages)} epochs (30); {len(unlike)} settings differ in all, see "
-        f"config.json of the run{held_out}."
-    )
 
 
 def _fingerprint(entry: ModalitySpec) -> str | None:
