@@ -11,7 +11,7 @@ FLOORS = [
     {"errors", "modality", "shapes", "batch", "config", "files", "randomness", "optional", "dist"},
     {"metrics", "objectives", "foreign"},
     {"data", "encoders"},
-    {"curricula"},
+    {"curricula", "adapters"},
     {"training", "evaluation"},
     {"runs"},
     {"reports", "diagnosis"},
@@ -23,6 +23,7 @@ FLOORS = [
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 ONE_DOOR = {
     "accelerate": "training/engine.py",
+    "peft": "adapters/lora.py",
     "pyarrow": "data",
     "tyro": "cli/options.py",
     "jinja2": "reports/template.py",

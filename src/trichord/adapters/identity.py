@@ -1,0 +1,100 @@
+"""What an adapter is of: the record beside its weights, by which it is refused where it does not belong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trichord.errors import RunError
+from trichord.files import hash_json, read_json, write_json
+from trichord.modality import Pair
+
+ADAPTER_FORMAT = 1
+IDENTITY_FILE = "adapter_identity.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterIdentity:
+    """The identity of an adapter.
+
+    Args:
+        name: what it is called, "VT".
+        left, right: modality names of its pair; both empty for a mixture, which has none.
+        sides: modalities whose encoders it changes.
+        base: hash of the weights of the base it was learnt over.
+        weights: hash of its own tensors.
+        preprocessing: hash of the settings of the base's encoders, which read the features.
+        dataset: name of the data it was learnt from.
+        dataset_fingerprint: hash of their content.
+        learnt: "after the base", "together with the base", or how a mixture was made.
+    """
+
+    name: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    sides: tuple[str, ...]
+    base: str
+    weights: str
+    preprocessing: str
+    dataset: str
+    dataset_fingerprint: str
+    learnt: str
+
+    @property
+    def pair(self) -> Pair | None:
+        """The pair it pulls together; None for a mixture."""
+        return Pair(self.left, self.right) if self.left else None
+
+    @property
+    def hash(self) -> str:
+        """Hash of all that decides its vectors: base, own tensors, sides."""
+        return hash_json({"base": self.base, "weights": self.weights, "sides": list(self.sides)})
+
+    def describe_sides(self) -> str:
+        """Say which sides it changes, and what that means for vectors that are stored already."""
+        changed = " and ".join(self.sides)
+        still = [name for name in (*self.left, *self.right) if name not in self.sides]
+        if not still:
+            return f"changes {changed}: their vectors have to be made anew under it"
+        return f"changes {changed} only: stored vectors of {' and '.join(still)} stay valid"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"adapter_format": ADAPTER_FORMAT, **asdict(self)}
+
+    def save(self, folder: Path) -> None:
+        """Write adapter_identity.json."""
+        write_json(folder / IDENTITY_FILE, self.to_dict())
+
+
+def identity_from_dict(data: Mapping[str, Any], origin: Path | str) -> AdapterIdentity:
+    """Rebuild an identity from plain data; raise `RunError` naming the file when it is of another format."""
+    known = {field.name for field in fields(AdapterIdentity)}
+    if data.get("adapter_format") != ADAPTER_FORMAT or set(data) != {*known, "adapter_format"}:
+        raise RunError(
+            f"{origin}: adapter format {data.get('adapter_format')!r}, this version reads {ADAPTER_FORMAT} with the "
+            f"fields {sorted(known)}; learn the adapter again, or use the version that wrote it"
+        )
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    del values["adapter_format"]
+    return AdapterIdentity(**values)
+
+
+def load_identity(folder: Path) -> AdapterIdentity:
+    """Read adapter_identity.json.
+
+    Raises:
+        RunError: the folder holds none: PEFT alone does not say which base an adapter belongs to.
+    """
+    path = folder / IDENTITY_FILE
+    if not path.exists():
+        raise RunError(
+            f"{folder} holds no {IDENTITY_FILE}, so nobody can say which base the adapter belongs to; name a folder "
+            "made by `trichord adapt`"
+        )
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise RunError(f"{path} is no record of an adapter; learn the adapter again")
+    return identity_from_dict(data, path)

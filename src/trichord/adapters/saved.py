@@ -1,0 +1,104 @@
+"""An adapter outside a model: tensors and settings, written as an ordinary PEFT folder with our identity beside them.
+
+| file | content |
+|---|---|
+| adapter_model.safetensors | the matrices, under PEFT's names |
+| adapter_config.json | PEFT's settings: rank, alpha, layers |
+| adapter_identity.json | what PEFT does not say: base, pair, sides, data; see `AdapterIdentity` |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from trichord.adapters.identity import AdapterIdentity, load_identity
+from trichord.errors import RunError
+from trichord.files import hash_bytes, hash_json, hash_tensors, read_json, write_atomically, write_json
+from trichord.shapes import Tensor
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+SETTINGS_FILE = "adapter_config.json"
+DECIDING = ("r", "lora_alpha", "use_rslora", "use_dora", "target_modules", "rank_pattern", "alpha_pattern")
+
+
+@dataclass(frozen=True)
+class SavedAdapter:
+    """An adapter's own part.
+
+    Args:
+        settings: PEFT's settings as plain data.
+        tensors: name -> tensor, as PEFT names them.
+    """
+
+    settings: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def hash(self) -> str:
+        """Hash of the tensors and of the settings that decide what they do."""
+        deciding = {name: self.settings.get(name) for name in DECIDING}
+        deciding["target_modules"] = sorted(deciding["target_modules"] or ())
+        return hash_bytes([hash_tensors(self.tensors).encode(), hash_json(deciding).encode()])
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers in its tensors."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def without_start(self, start: Mapping[str, Tensor]) -> SavedAdapter:
+        """Turn an adapter that started from the weights into an ordinary one for the weights as they were.
+
+        What was frozen then is W - s B0 A0, so W + s (B A - B0 A0) is what was learnt, and
+        B A - B0 A0 = [B, -B0] [A; A0], of twice the rank (Meng et al. 2024, PiSSA, appendix C).
+
+        Args:
+            start: its tensors before learning.
+        """
+        doubled = {
+            key: _stack(tensor, start[key], 0) if ".lora_A." in key else _stack(tensor, -start[key], 1)
+            for key, tensor in self.tensors.items()
+        }
+        grown = 2**0.5 if self.settings["use_rslora"] else 2  # the scale alpha / r, or alpha / sqrt(r), stays
+        changes = {"r": 2 * self.settings["r"], "lora_alpha": grown * self.settings["lora_alpha"]}
+        return replace(self, settings={**self.settings, **changes, "init_lora_weights": True}, tensors=doubled)
+
+
+def _stack(tensor: Tensor, other: Tensor, axis: int) -> Tensor:
+    return torch.cat([tensor, other], dim=axis)
+
+
+def write_adapter(folder: Path, saved: SavedAdapter, identity: AdapterIdentity) -> None:
+    """Write the three files, each atomically, the identity last: a folder that has it is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in saved.tensors.items()}
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(plain, path, metadata={"format": "pt"}))
+    write_json(folder / SETTINGS_FILE, dict(saved.settings))
+    identity.save(folder)
+
+
+def read_adapter(folder: Path) -> tuple[SavedAdapter, AdapterIdentity]:
+    """Read an adapter. Whether its tensors are those that its identity names is checked by whoever attaches it.
+
+    Raises:
+        RunError: a file is missing, damaged or of another format.
+    """
+    identity = load_identity(folder)
+    path = folder / WEIGHTS_FILE
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise RunError(
+            f"{path}: not a readable safetensors file ({error}); restore it, or learn the adapter again"
+        ) from error
+    settings = read_json(folder / SETTINGS_FILE)
+    if not isinstance(settings, dict) or settings.get("peft_type") != "LORA":
+        raise RunError(f"{folder / SETTINGS_FILE} is no PEFT configuration of LoRA; learn the adapter again")
+    return SavedAdapter(settings, tensors), identity
