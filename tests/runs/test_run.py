@@ -183,10 +183,10 @@ def test_another_experiment_or_other_data_in_the_folder(whole: Path, tmp_path: P
         run_experiment(tiny_experiment(dataset), dataset, copy)
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, 1, None, "2"])
 def test_a_run_folder_of_another_version(whole: Path, tmp_path: Path, version: object) -> None:
     write_json(tmp_path / "config.json", read_json(whole / "run/config.json") | {"run_format": version})
-    with pytest.raises(RunError, match=r"reads format 1\. Use the version that wrote it"):
+    with pytest.raises(RunError, match=r"reads format 2\. Use the version that wrote it"):
         trichord.load(tmp_path)
 
 

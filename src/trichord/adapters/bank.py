@@ -26,11 +26,11 @@ class AdapterBank:
     Args:
         encoder: the base; its layers are wrapped in place when the first adapter comes, its weights stay what they are.
         base: hash of its weights.
-        preprocessing: hash of the settings of its encoders, compared with what an adapter was learnt with; None where
-            the caller has no settings to compare.
+        preprocessing: modality name -> hash of the settings of its encoder, compared with what an adapter was learnt
+            with; None where the caller has no settings to compare.
     """
 
-    def __init__(self, encoder: JointEncoder, base: str, preprocessing: str | None = None) -> None:
+    def __init__(self, encoder: JointEncoder, base: str, preprocessing: Mapping[str, str] | None = None) -> None:
         self.encoder, self.base, self.preprocessing = encoder, base, preprocessing
         self._low_rank = LowRank(encoder)
         self._identities: dict[str, AdapterIdentity] = {}
@@ -239,11 +239,15 @@ class AdapterBank:
                 f"{origin}: the adapter {identity.name} was learnt over the base {identity.base}, this one is "
                 f"{self.base}; load the base it belongs to, or learn it again over this one"
             )
-        if self.preprocessing not in (None, identity.preprocessing):
-            raise RunError(
-                f"{origin}: the adapter {identity.name} was learnt with other settings of the encoders "
-                f"({identity.preprocessing}, here {self.preprocessing}); load its base as it was trained"
-            )
+        if self.preprocessing is not None:
+            unlike = [
+                side for side in identity.sides if self.preprocessing.get(side) != identity.preprocessing.get(side)
+            ]
+            if unlike:
+                raise RunError(
+                    f"{origin}: the adapter {identity.name} was learnt with other settings of the encoder of "
+                    f"{' and '.join(unlike)}; load its base as it was trained"
+                )
         for side in identity.sides:
             self.encoder.encoder(side)
 

@@ -25,7 +25,7 @@ class AdapterIdentity:
         sides: modalities whose encoders it changes.
         base: hash of the weights of the base it was learnt over.
         weights: hash of its own tensors.
-        preprocessing: hash of the settings of the base's encoders, which read the features.
+        preprocessing: side -> hash of the settings of its encoder, which reads the features.
         dataset: name of the data it was learnt from.
         dataset_fingerprint: hash of their content.
         learnt: "after the base", "together with the base", or how a mixture was made.
@@ -37,7 +37,7 @@ class AdapterIdentity:
     sides: tuple[str, ...]
     base: str
     weights: str
-    preprocessing: str
+    preprocessing: Mapping[str, str]
     dataset: str
     dataset_fingerprint: str
     learnt: str

@@ -21,21 +21,27 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from trichord.adapters.saved import SavedAdapter
+from trichord.adapters.saved import SavedAdapter, describe
 from trichord.adapters.settings import LowRankConfig
+from trichord.adapters.targets import (
+    OWN,
+    find_layers,
+    find_targets,
+    matrix_shapes,
+    plain_state,
+    unlike_matrices,
+)
 from trichord.errors import ConfigError, RunError, nearest
 from trichord.randomness import derive_seed
-from trichord.shapes import Tensor
+from trichord.shapes import Float, Tensor
 
-LAYERS: Mapping[str, tuple[type[nn.Module], ...]] = {
-    "linear": (nn.Linear,),
-    "linear and convolution": (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
-}
-ANY_LAYER = LAYERS["linear and convolution"]
+__all__ = ["Factors", "LowRank", "Rows", "find_targets", "matrices_b", "plain_state"]
+
 INITIAL: Mapping[str, bool | str] = {"kaiming": True}
-UNSUPPORTED = ("modules_to_save", "target_parameters", "trainable_token_indices", "layer_replication", "lora_bias")
 SAVED_PREFIX = "base_model.model."
-_OWN = re.compile(r"\.(lora_A|lora_B|lora_magnitude_vector)\.([^.]+)(?=\.|$)")
+START = " at the start"
+"""Ends the name under which PEFT holds what an adapter took out of the weights; see `LowRank.attach`."""
+_UNUSABLE = nn.ModuleDict()
 
 
 @dataclass(frozen=True)
@@ -47,65 +53,42 @@ class Rows:
     last: int
 
 
-def find_targets(module: nn.Module, targets: str, within: Sequence[str] = ("",)) -> tuple[str, ...]:
-    """Return the full names of the layers that get matrices.
+@dataclass(frozen=True)
+class Factors:
+    """An adapter's change of one layer's weight, left @ right, the kernel of a convolution flattened.
 
     Args:
-        module: where to look; it may hold matrices already.
-        targets: see `LowRankConfig`.
-        within: names of the submodules whose layers are meant; "" is the module itself.
-
-    Raises:
-        ConfigError: a submodule has no such layer, or the expression cannot be read.
+        left: (outputs, rank), the scale included.
+        right: (rank, inputs).
     """
-    kinds = LAYERS.get(targets, ANY_LAYER)
-    try:
-        pattern = re.compile(".*" if targets in LAYERS else targets)
-    except re.error as error:
-        raise ConfigError(
-            f"targets {targets!r} is no regular expression: {error}; or say {' or '.join(LAYERS)}"
-        ) from error
-    found: list[str] = []
-    for root in within:
-        head = f"{root}." if root else ""
-        names = [
-            name.removesuffix(".base_layer")
-            for name, layer in module.named_modules()
-            if name.startswith(head) and isinstance(layer, kinds) and not _OWN.search(f".{name}")
-        ]
-        chosen = [name for name in names if pattern.fullmatch(name.removeprefix(head))]
-        if not chosen:
-            known = ", ".join(name.removeprefix(head) for name in names) or "none at all"
-            raise ConfigError(f"no layer of {root or 'the module'} matches targets {targets!r}; its layers are {known}")
-        found += chosen
-    return tuple(found)
+
+    left: Float[Tensor, "outputs rank"]
+    right: Float[Tensor, "rank inputs"]
 
 
-def plain_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return the state dictionary as it was without adapters: their tensors left out, weights under their own names."""
-    return {
-        name.replace(".base_layer.", "."): tensor
-        for name, tensor in module.state_dict().items()
-        if not _OWN.search(name)
-    }
+def matrices_b(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters that are the B of some adapter."""
+    return tuple(name for name, _ in module.named_parameters() if ".lora_B." in name)
 
 
 class LowRank:
     """The low-rank matrices in a module.
 
     Args:
-        module: changed in place once the first adapter is attached; until then it is left alone.
+        module: changed in place once the first adapter is attached; until then it is left alone. Its weights are never
+            changed but by `merge`.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self._tuner: peft.LoraModel | None = None
         self._layers: tuple[Any, ...] = ()
+        self._active: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the attached adapters."""
-        return () if self._tuner is None else tuple(self._tuner.peft_config)
+        return tuple(name for name in self._held if not name.endswith(START))
 
     @property
     def layers(self) -> tuple[Any, ...]:
@@ -119,7 +102,10 @@ class LowRank:
                 raise ConfigError(f"no adapter named {name!r} is loaded; {nearest(name, self.names or ('(none)',))}")
 
     def attach(self, name: str, config: LowRankConfig, within: Sequence[str] = ("",), seed: int = 0) -> None:
-        """Put the matrices of one more adapter beside the weights; none is active afterwards.
+        """Put the matrices of one more adapter beside the weights; what is active stays active.
+
+        One that starts from the weights (PiSSA, OLoRA) takes s B0 A0 out of them. We hold this apart, so that others
+        find the weights W as they are: y = (W - s B0 A0) x + s B A x, with the first product in two.
 
         Args:
             name: what it is called; no dots.
@@ -130,94 +116,130 @@ class LowRank:
         Raises:
             ConfigError: the name is taken or unusable, or there is no such layer.
         """
+        self._check_name(name)
         targets = find_targets(self.module, config.targets, within)
-        if config.starts_from_weights and any(not isinstance(self._weighted(t), nn.Linear) for t in targets):
-            raise ConfigError(f"initial={config.initial!r} takes linear weights apart; convolutions start from kaiming")
-        self._attach(name, _lora_config(config, targets), seed)
+        layers = {target: layer for target, layer in find_layers(self.module).items() if target in targets}
+        for target, layer in layers.items():
+            if unlike := unlike_matrices(layer):
+                raise ConfigError(
+                    f"{target} cannot have matrices: {unlike}; leave it out of targets {config.targets!r}"
+                )
+            if config.initial not in ("kaiming", "gaussian") and not isinstance(layer, nn.Linear):
+                raise ConfigError(
+                    f"initial={config.initial!r} is for linear layers, and {target} is a convolution; start from kaiming"
+                )
+            smaller = min(layer.get_parameter("weight").shape)
+            if config.starts_from_weights and config.rank > smaller:
+                raise ConfigError(
+                    f"initial={config.initial!r} takes {config.rank} directions out of {target}, which has {smaller}; "
+                    "lower the rank"
+                )
+        settings = _lora_config(config)
+        if not config.starts_from_weights:
+            self._attach(name, settings, targets, seed)
+            return
+        weights = [layer.get_parameter("weight") for layer in layers.values()]
+        clean = [(weight.data, weight.detach().clone()) for weight in weights]
+        self._attach(name, settings, targets, seed)
+        for weight, (storage, values) in zip(weights, clean, strict=True):
+            weight.data = storage.copy_(values)
+        self._attach_start(name, config, targets)
 
     def attach_saved(self, name: str, saved: SavedAdapter, origin: str) -> None:
         """Attach an adapter that was saved.
 
         Raises:
+            ConfigError: the name is taken or unusable.
             RunError: it does not fit this module: layers that are not there, tensors missing, left over or of another
                 shape, or settings that ask for more than low-rank matrices. Nothing is changed then.
         """
-        config = _read_config(saved.settings, origin)
-        strangers = sorted(set(config.target_modules or ()) - {key for key, _ in self.module.named_modules()})
+        self._check_name(name)
+        found = describe(saved.settings, origin)
+        layers = find_layers(self.module)
+        strangers = [layer for layer in found.layers if layer not in layers]
         if strangers:
             raise RunError(
                 f"{origin}: the adapter changes the layer {strangers[0]} ({len(strangers)} such), which this base does "
                 "not have; it was learnt over another base"
             )
-        self._attach(name, config, 0)
-        try:
-            self._load_tensors(name, saved.tensors, origin)
-        except RunError:
-            self.detach(name)
-            raise
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in found.layers:
+            if unlike := unlike_matrices(layers[layer]):
+                raise RunError(f"{origin}: the layer {layer} cannot have matrices: {unlike}; learn the adapter again")
+            shapes |= matrix_shapes(SAVED_PREFIX + layer, layers[layer], found.rank, found.weight_decomposed)
+        _check_tensors(saved.tensors, shapes, origin)
+        settings = LowRankConfig(
+            rank=found.rank,
+            alpha=found.alpha,
+            dropout=found.dropout,
+            rank_stabilized=found.rank_stabilized,
+            weight_decomposed=found.weight_decomposed,
+        )
+        self._attach(name, _lora_config(settings), found.layers, 0)
+        self._fill(name, saved.tensors)
 
-    def _attach(self, name: str, config: peft.LoraConfig, seed: int) -> None:
-        if name in self.names or not name or "." in name:
-            raise ConfigError(f"{name!r} cannot name a new adapter: names are distinct and hold no dot")
-        learning = {parameter: parameter.requires_grad for parameter in self.module.parameters()}
-        with torch.random.fork_rng():
-            torch.manual_seed(derive_seed(seed, f"adapter {name}"))
-            if self._tuner is None:
-                self._tuner = peft.LoraModel(self.module, {name: config}, name)
-            else:
-                self._tuner.peft_config[name] = config
-                self._tuner.inject_adapter(self.module, name)
-        self._settle(learning)
-
-    def detach(self, name: str) -> None:
-        """Take an adapter's matrices away."""
-        self.require(name)
-        assert self._tuner is not None
-        self._tuner.delete_adapter(name)
-        self._settle({parameter: parameter.requires_grad for parameter in self.module.parameters()})
-
-    def combine(
-        self, name: str, members: Sequence[str], weights: Sequence[float], kind: str, seed: int = 0, **options: Any
-    ) -> None:
-        """Attach an adapter made of others by PEFT's `add_weighted_adapter`.
+    def attach_factors(self, name: str, changes: Mapping[str, Factors]) -> None:
+        """Attach an adapter of scale 1 that makes given changes.
 
         Args:
-            name: of the new adapter.
-            members, weights: attached adapters, and the factor on the change that each makes.
-            kind: PEFT's name of the way.
-            seed: seed of what it draws.
-            options: PEFT's other options.
+            name: what it is called; no dots.
+            changes: name of a layer -> its change; those of lower rank than others are filled up with zeros.
 
         Raises:
-            ConfigError: a member is not attached, or decomposes its weights (its change is no product of matrices).
+            ConfigError: the name is taken or unusable.
         """
-        self.require(*members)
+        self._check_name(name)
+        rank = max(len(change.right) for change in changes.values())
+        layers = find_layers(self.module)
+        tensors: dict[str, Tensor] = {}
+        for layer, change in changes.items():
+            key_a, key_b = shapes = matrix_shapes(SAVED_PREFIX + layer, layers[layer], rank, decomposed=False)
+            missing = rank - len(change.right)
+            tensors[key_a] = nn.functional.pad(change.right, (0, 0, 0, missing)).reshape(shapes[key_a])
+            tensors[key_b] = nn.functional.pad(change.left, (0, missing)).reshape(shapes[key_b])
+        self._attach(name, _lora_config(LowRankConfig(rank=rank, alpha=float(rank))), tuple(changes), 0)
+        self._fill(name, tensors)
+
+    def detach(self, name: str) -> None:
+        """Take an adapter's matrices away; raise `ConfigError` while it is active."""
+        self.require(name)
         assert self._tuner is not None
-        decomposed = [member for member in members if self._tuner.peft_config[member].use_dora]
-        if decomposed:
-            raise ConfigError(f"{decomposed} decompose their weights (DoRA) and cannot be mixed; fuse scores instead")
+        if name in self._active:
+            raise ConfigError(f"the adapter {name!r} is in use; leave the block that uses it first")
         learning = {parameter: parameter.requires_grad for parameter in self.module.parameters()}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._tuner.add_weighted_adapter(
-                list(members),
-                list(weights),
-                name,
-                combination_type=kind,  # type: ignore[arg-type]
-                **options,
-            )
-        # PEFT means the scale of a mixture to be 1 and sets alpha = r for it, which rank-stabilised members would undo.
-        self._tuner.peft_config[name].use_rslora = False
+        for own in self._with_starts([name]):
+            self._tuner.delete_adapter(own)
         self._settle(learning)
-        for layer in self._layers:
-            if name in layer.scaling:
-                layer.scaling[name] = 1.0
+
+    def factors(self, name: str) -> dict[str, Factors]:
+        """Return name of a layer -> the change that an adapter makes to its weight, in float32 at least.
+
+        Raises:
+            ConfigError: it is not attached, or decomposes the weights (DoRA): its change is no product of matrices.
+        """
+        self.require(name)
+        if self._settings(name).use_dora:
+            raise ConfigError(f"{name!r} decomposes its weights (DoRA) and cannot be mixed; fuse scores instead")
+        changes: dict[str, Factors] = {}
+        for key, layer in self._named_layers(name):
+            left, right = [], []
+            for own in self._with_starts([name]):
+                matrix_a, matrix_b = (m[own].weight.detach().flatten(1) for m in (layer.lora_A, layer.lora_B))
+                wide = torch.promote_types(matrix_a.dtype, torch.float32)
+                left.append(matrix_b.to(wide) * layer.scaling[own])
+                right.append(matrix_a.to(wide))
+            changes[key] = Factors(torch.cat(left, dim=1), torch.cat(right))
+        return changes
+
+    def weight_shape(self, name: str) -> torch.Size:
+        """Return the shape of the weight of a layer."""
+        return find_layers(self.module)[name].get_parameter("weight").shape
 
     def learn(self, names: Collection[str]) -> None:
         """Let the matrices of the named adapters learn and freeze those of all others; other weights are left alone."""
         self.require(*names)
         for key, parameter in self.module.named_parameters():
-            found = _OWN.search(key)
+            found = OWN.search(key)
             if found is not None:
                 parameter.requires_grad_(found[2] in names)
 
@@ -231,15 +253,13 @@ class LowRank:
             ConfigError: a name is not attached.
         """
         self.require(*names)
-        before = [layer._active_adapter for layer in self._layers]
-        chosen = list(names)
-        for layer in self._layers:
-            layer._active_adapter = chosen
+        before, self._active = self._active, names
+        self._activate()
         try:
             yield
         finally:
-            for layer, former in zip(self._layers, before, strict=True):
-                layer._active_adapter = former
+            self._active = before
+            self._activate()
 
     @contextmanager
     def active_rows(self, rows: Sequence[Rows]) -> Iterator[None]:
@@ -252,11 +272,20 @@ class LowRank:
             rows: consecutive, from row 0 to the last row of the batch.
 
         Raises:
-            ConfigError: a name is not attached, or a layer sees another number of rows.
+            ConfigError: a name is not attached, rows are not consecutive, or a layer sees another number of them.
         """
         self.require(*{group.adapter for group in rows if group.adapter is not None})
+        bounds = [0, *(group.last for group in rows)]
+        if not rows or any(group.first != last or group.last < last for group, last in zip(rows, bounds, strict=False)):
+            raise ConfigError(f"rows of adapters follow each other from row 0 on, got {list(rows)}")
+        parts = [
+            (own, slice(group.first, group.last))
+            for group in rows
+            if group.adapter is not None
+            for own in self._with_starts([group.adapter])
+        ]
         with self.active():
-            hooks = [layer.register_forward_hook(partial(_add_by_rows, rows)) for layer in self._layers]
+            hooks = [layer.register_forward_hook(partial(_add_by_rows, parts, bounds[-1])) for layer in self._layers]
             try:
                 yield
             finally:
@@ -266,40 +295,13 @@ class LowRank:
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Return an adapter's tensors under the names they are saved by; they share its memory."""
         self.require(name)
-        mark = re.compile(
-            rf"(\.lora_[AB])\.{re.escape(name)}(?=\.)|(\.lora_magnitude_vector)\.{re.escape(name)}\.weight$"
-        )
-        return {
-            SAVED_PREFIX + mark.sub(r"\1\2", key): tensor.detach()
-            for key, tensor in self.module.state_dict().items()
-            if (found := _OWN.search(key)) is not None and found[2] == name
-        }
+        return self._stored(name)
 
     def saved(self, name: str) -> SavedAdapter:
         """Return copies of an adapter's tensors, and its settings."""
-        assert self._tuner is not None or not self.names
         tensors = {key: tensor.clone() for key, tensor in self.tensors(name).items()}
-        assert self._tuner is not None
-        settings = {key: _plain(value) for key, value in self._tuner.peft_config[name].to_dict().items()}
+        settings = {key: _plain(value) for key, value in self._settings(name).to_dict().items()}
         return SavedAdapter({**settings, "inference_mode": True}, tensors)
-
-    def _load_tensors(self, name: str, tensors: Mapping[str, Tensor], origin: str) -> None:
-        own = self.tensors(name)
-        for verb, keys in (("lacks", set(own) - set(tensors)), ("has left over", set(tensors) - set(own))):
-            if keys:
-                raise RunError(
-                    f"{origin}: the adapter {verb} {len(keys)} tensors for this base, such as {min(keys)}; restore the "
-                    "file, or learn the adapter again"
-                )
-        for key, tensor in own.items():
-            if tensor.shape != tensors[key].shape:
-                raise RunError(
-                    f"{origin}: {key} has the shape {tuple(tensors[key].shape)}, this base and rank need "
-                    f"{tuple(tensor.shape)}; it was learnt over another base, or its rank was changed"
-                )
-        with torch.no_grad():
-            for key, tensor in own.items():
-                tensor.copy_(tensors[key])
 
     def merged(self, *names: str) -> nn.Module:
         """Return a copy of the module without adapters, into whose weights the named ones are merged, if any."""
@@ -309,7 +311,7 @@ class LowRank:
         twin = copy.deepcopy(self._tuner)
         if not names:
             return twin.unload()
-        return twin.merge_and_unload(safe_merge=True, adapter_names=list(names))
+        return twin.merge_and_unload(safe_merge=True, adapter_names=self._with_starts(names))
 
     def merge(self, name: str) -> dict[str, Tensor]:
         """Add an adapter's change to the weights, in place, and return copies of these as they were.
@@ -317,66 +319,143 @@ class LowRank:
         Whoever merged puts the copies back; subtracting the change again would leave rounding behind.
         """
         self.require(name)
+        if self._active:
+            raise ConfigError(f"{list(self._active)} are in use; leave the block that uses them before merging")
         clean: dict[str, Tensor] = {}
-        for key, layer in self.module.named_modules():
-            if isinstance(layer, LoraLayer) and name in layer.lora_A:
-                assert isinstance(layer, nn.Module)
-                clean[f"{key}.base_layer.weight"] = layer.get_parameter("base_layer.weight").detach().clone()
-                layer.merge(safe_merge=True, adapter_names=[name])
+        for key, layer in self._named_layers(name):
+            weight = layer.get_parameter("base_layer.weight")
+            clean[f"{key}.base_layer.weight"] = weight.detach().clone()
+            try:
+                layer.merge(safe_merge=True, adapter_names=self._with_starts([name]))
+            except ValueError as error:
+                self.restore(clean)
+                raise ConfigError(f"the adapter {name!r} cannot be merged into {key}: {error}") from error
+            finally:
                 layer.merged_adapters.clear()
         return clean
+
+    def restore(self, clean: Mapping[str, Tensor]) -> None:
+        """Put weights that `merge` returned back, bit for bit."""
+        with torch.no_grad():
+            for key, values in clean.items():
+                self.module.get_parameter(key).copy_(values)
 
     def dropouts(self) -> Iterator[nn.Module]:
         """Yield the dropout of every adapter in every layer."""
         for layer in self._layers:
             yield from layer.lora_dropout.values()
 
-    def _weighted(self, name: str) -> nn.Module:
-        layer = self.module.get_submodule(name)
-        found: nn.Module = layer.get_base_layer() if isinstance(layer, LoraLayer) else layer
+    @property
+    def _held(self) -> tuple[str, ...]:
+        return () if self._tuner is None else tuple(self._tuner.peft_config)
+
+    def _settings(self, name: str) -> peft.LoraConfig:
+        assert self._tuner is not None
+        found = self._tuner.peft_config[name]
+        assert isinstance(found, peft.LoraConfig)
         return found
 
+    def _with_starts(self, names: Sequence[str]) -> list[str]:
+        """Return the names, each followed by what the adapter took out of the weights, if anything."""
+        held = self._held
+        return [own for name in names for own in (name, name + START) if own in held]
+
+    def _named_layers(self, name: str) -> Iterator[tuple[str, Any]]:
+        for key, layer in self.module.named_modules():
+            if isinstance(layer, LoraLayer) and name in layer.lora_A:
+                yield key, layer
+
+    def _check_name(self, name: str) -> None:
+        taken = name in self._held
+        if taken or not name or "." in name or name.endswith(START) or hasattr(_UNUSABLE, name):
+            raise ConfigError(
+                f"{name!r} cannot name a new adapter: "
+                + ("the name is taken" if taken else "a name has no dot and is no attribute of a module")
+            )
+
+    def _attach(self, name: str, settings: peft.LoraConfig, targets: Sequence[str], seed: int) -> None:
+        if self._tuner is None and any(isinstance(layer, LoraLayer) for layer in self.module.modules()):
+            raise ConfigError("the module holds adapters of another owner already; go on with that one")
+        learning = {parameter: parameter.requires_grad for parameter in self.module.parameters()}
+        # PEFT takes a list as ends of names, and shortens one of twenty or more; an expression says which are meant.
+        settings.target_modules = "|".join(map(re.escape, targets))
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(seed, f"adapter {name}"))
+            if self._tuner is None:
+                self._tuner = peft.LoraModel(self.module, {name: settings}, name)
+            else:
+                self._tuner.peft_config[name] = settings
+                self._tuner.inject_adapter(self.module, name)
+        settings.target_modules = set(targets)
+        self._settle(learning)
+
+    def _attach_start(self, name: str, config: LowRankConfig, targets: Sequence[str]) -> None:
+        """Attach copies of an adapter's A and B as they are now, to be taken out of the weights for it alone."""
+        plain = LowRankConfig(rank=config.rank, alpha=config.alpha, rank_stabilized=config.rank_stabilized)
+        self._attach(name + START, _lora_config(plain), targets, 0)
+        with torch.no_grad():
+            for _, layer in self._named_layers(name):
+                for matrices in (layer.lora_A, layer.lora_B):
+                    matrices[name + START].weight.copy_(matrices[name].weight)
+                layer.scaling[name + START] = -layer.scaling[name]
+
+    def _stored(self, name: str) -> dict[str, Tensor]:
+        mark = re.compile(
+            rf"(\.lora_[AB])\.{re.escape(name)}(?=\.)|(\.lora_magnitude_vector)\.{re.escape(name)}\.weight$"
+        )
+        return {
+            SAVED_PREFIX + mark.sub(r"\1\2", key): tensor.detach()
+            for key, tensor in self.module.state_dict().items()
+            if (found := OWN.search(key)) is not None and found[2] == name
+        }
+
+    def _fill(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for key, tensor in self._stored(name).items():
+                tensor.copy_(tensors[key])
+
     def _settle(self, learning: Mapping[nn.Parameter, bool]) -> None:
-        """Undo what PEFT decides on attaching: weights that learnt go on learning, and no adapter is active."""
+        """Undo what PEFT decides on attaching: what learnt goes on learning, and what was active is active."""
         for parameter in self.module.parameters():
             parameter.requires_grad_(learning.get(parameter, False))
         self._layers = tuple(layer for layer in self.module.modules() if isinstance(layer, LoraLayer))
+        self._activate()
+
+    def _activate(self) -> None:
+        # PEFT's own way loops over all adapters of every layer, and lets the chosen ones learn.
+        chosen = self._with_starts(self._active)
         for layer in self._layers:
-            layer._active_adapter = []
+            layer._active_adapter = chosen
 
 
-def _lora_config(config: LowRankConfig, targets: Collection[str]) -> peft.LoraConfig:
-    """Spell our settings in PEFT's words."""
+def _lora_config(config: LowRankConfig) -> peft.LoraConfig:
+    """Spell our settings in PEFT's words; the layers are named when it is attached."""
     return peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]
         lora_dropout=config.dropout,
-        target_modules=sorted(targets),
         use_rslora=config.rank_stabilized,
         use_dora=config.weight_decomposed,
         init_lora_weights=INITIAL.get(config.initial, config.initial),  # type: ignore[arg-type]
     )
 
 
-def _read_config(settings: Mapping[str, Any], origin: str) -> peft.LoraConfig:
-    """Rebuild PEFT's configuration; refuse what would change more than the layers it names."""
-    asked = [name for name in UNSUPPORTED if settings.get(name)]
-    if settings.get("bias", "none") != "none" or asked:
-        raise RunError(
-            f"{origin}: the adapter changes more than low-rank matrices ({asked or 'bias'}), which is not read"
-        )
-    if not isinstance(settings.get("r"), int) or settings["r"] < 1:
-        raise RunError(f"{origin}: the rank of an adapter is a whole number from 1 on, got {settings.get('r')!r}")
-    if not settings.get("target_modules") or isinstance(settings["target_modules"], str):
-        raise RunError(f"{origin}: an adapter names the layers it changes, got {settings.get('target_modules')!r}")
-    try:
-        config = peft.LoraConfig.from_peft_type(  # type: ignore[no-untyped-call]
-            **{**settings, "init_lora_weights": True}
-        )
-    except (TypeError, ValueError, KeyError) as error:
-        raise RunError(f"{origin}: PEFT does not read these settings: {error}") from error
-    assert isinstance(config, peft.LoraConfig)
-    return config
+def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
+    for verb, keys in (("lacks", set(shapes) - set(tensors)), ("has left over", set(tensors) - set(shapes))):
+        if keys:
+            raise RunError(
+                f"{origin}: the adapter {verb} {len(keys)} tensors for this base, such as {min(keys)}; restore the "
+                "file, or learn the adapter again"
+            )
+    for key, shape in shapes.items():
+        tensor = tensors[key]
+        if tensor.shape != shape:
+            raise RunError(
+                f"{origin}: {key} has the shape {tuple(tensor.shape)}, this base and rank need {shape}; it was learnt "
+                "over another base, or its rank was changed"
+            )
+        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            raise RunError(f"{origin}: {key} holds values that are no finite numbers; learn the adapter again")
 
 
 def _plain(value: Any) -> Any:
@@ -386,24 +465,23 @@ def _plain(value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def _add_by_rows(rows: Sequence[Rows], layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+def _add_by_rows(
+    parts: Sequence[tuple[str, slice]], batch_size: int, layer: Any, inputs: tuple[Tensor, ...], output: Tensor
+) -> Tensor:
     """Add every adapter's change to its rows of a layer's output."""
     values = inputs[0]
-    if len(values) != rows[-1].last:
+    if len(values) != batch_size:
         raise ConfigError(
-            f"a batch of {rows[-1].last} rows reached a layer as {len(values)}; rows of several adapters need the rows "
+            f"a batch of {batch_size} rows reached a layer as {len(values)}; rows of several adapters need the rows "
             "of the batch as the first axis of every adapted layer"
         )
-    for group in rows:
-        if group.adapter is None or group.adapter not in layer.lora_A:
+    for adapter, mine in parts:
+        if adapter not in layer.lora_A:
             continue
-        mine = slice(group.first, group.last)
-        variant = layer.lora_variant.get(group.adapter)
+        variant = layer.lora_variant.get(adapter)
         if variant is not None:
-            output[mine] = variant.forward(
-                layer, active_adapter=group.adapter, x=values[mine], result=output[mine].clone()
-            )
+            output[mine] = variant.forward(layer, active_adapter=adapter, x=values[mine], result=output[mine].clone())
             continue
-        inner = layer.lora_A[group.adapter](values[mine])
-        output[mine].add_(layer.lora_B[group.adapter](inner), alpha=layer.scaling[group.adapter])
+        inner = layer.lora_A[adapter](layer.lora_dropout[adapter](values[mine]))
+        output[mine].add_(layer.lora_B[adapter](inner), alpha=layer.scaling[adapter])
     return output

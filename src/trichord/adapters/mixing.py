@@ -98,7 +98,7 @@ def mixed_identity(mixture: MixtureConfig, members: Sequence[AdapterIdentity], w
         sides=tuple(dict.fromkeys(side for member in members for side in member.sides)),
         base=first.base,
         weights=weights,
-        preprocessing=first.preprocessing,
+        preprocessing={side: settings for member in members for side, settings in member.preprocessing.items()},
         dataset=" and ".join(dict.fromkeys(member.dataset for member in members)),
         dataset_fingerprint=" and ".join(dict.fromkeys(member.dataset_fingerprint for member in members)),
         learnt=f"{mixture.kind} of {parts}",

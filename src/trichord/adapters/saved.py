@@ -9,8 +9,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,23 @@ from trichord.shapes import Tensor
 WEIGHTS_FILE = "adapter_model.safetensors"
 SETTINGS_FILE = "adapter_config.json"
 DECIDING = ("r", "lora_alpha", "use_rslora", "use_dora", "target_modules", "rank_pattern", "alpha_pattern")
+READ = frozenset({"r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "target_modules", "init_lora_weights"})
+HARMLESS = frozenset(
+    {
+        "auto_mapping",
+        "base_model_name_or_path",
+        "inference_mode",
+        "megatron_core",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "revision",
+        "task_type",
+    }
+)
+INACTIVE = (None, False, "none", {}, [])
+"""Values by which a setting that is not read asks for nothing; this holds for settings of later versions as well."""
+STARTS = (True, "gaussian", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,59 @@ def _stack(tensor: Tensor, other: Tensor, axis: int) -> Tensor:
     return torch.cat([tensor, other], dim=axis)
 
 
+@dataclass(frozen=True)
+class Description:
+    """What the settings of a saved adapter say, read and checked.
+
+    Args:
+        rank, alpha, dropout, rank_stabilized, weight_decomposed: as in `LowRankConfig`.
+        layers: full names of the layers that have matrices.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    rank_stabilized: bool
+    weight_decomposed: bool
+    layers: tuple[str, ...]
+
+
+def describe(settings: Mapping[str, Any], origin: str) -> Description:
+    """Read PEFT's settings; raise `RunError` for any that ask for more than low-rank matrices beside named layers."""
+    more = sorted(name for name, value in settings.items() if name not in READ | HARMLESS and value not in INACTIVE)
+    if more:
+        raise RunError(f"{origin}: the adapter is more than low-rank matrices ({', '.join(more)}), which is not read")
+    start = settings.get("init_lora_weights", True)
+    if start not in STARTS:
+        raise RunError(
+            f"{origin}: the adapter still holds the weights that it started from (init_lora_weights {start!r}); "
+            "save it as an ordinary adapter"
+        )
+
+    def read(name: str, rule: str, holds: Callable[[Any], bool]) -> Any:
+        value = settings.get(name)
+        if not holds(value):
+            raise RunError(f"{origin}: {name} of an adapter is {rule}, got {value!r}; restore {SETTINGS_FILE}")
+        return value
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+    layers = read(
+        "target_modules",
+        "a list of the names of layers",
+        lambda value: isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value),
+    )
+    return Description(
+        rank=read("r", "a whole number from 1 on", lambda value: type(value) is int and value >= 1),
+        alpha=float(read("lora_alpha", "a number above 0", lambda value: is_number(value) and value > 0)),
+        dropout=float(read("lora_dropout", "a number in [0, 1)", lambda value: is_number(value) and 0 <= value < 1)),
+        rank_stabilized=read("use_rslora", "true or false", lambda value: isinstance(value, bool)),
+        weight_decomposed=read("use_dora", "true or false", lambda value: isinstance(value, bool)),
+        layers=tuple(sorted(set(layers))),
+    )
+
+
 def write_adapter(folder: Path, saved: SavedAdapter, identity: AdapterIdentity) -> None:
     """Write the three files, each atomically, the identity last: a folder that has it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +164,7 @@ def read_adapter(folder: Path) -> tuple[SavedAdapter, AdapterIdentity]:
     path = folder / WEIGHTS_FILE
     try:
         tensors = load_file(path)
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise RunError(
             f"{path}: not a readable safetensors file ({error}); restore it, or learn the adapter again"
         ) from error

@@ -45,7 +45,13 @@ def parse_with_configuration(
     both.__doc__ = command.__doc__
 
     def parse() -> Any:
-        return tyro.cli(both, args=list(arguments), prog=program, description=_summary(command))
+        return tyro.cli(
+            both,
+            args=list(arguments),
+            prog=program,
+            description=_summary(command),
+            config=(tyro.conf.AvoidSubcommands,),  # a part of the configuration may be None, which is no other command
+        )
 
     settings = [f"set.{path}" for path, _ in leaves(configuration.to_dict()) if not path.endswith("config")]
     parsed = _explaining(parse, arguments, [*_option_names(command), *settings], program)

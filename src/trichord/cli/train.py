@@ -10,7 +10,9 @@ from trichord.cli.options import parse_with_configuration, peek
 from trichord.config import difference
 from trichord.data import Dataset
 from trichord.dist import is_main
+from trichord.modality import parse_pair
 from trichord.recipes import find_recipe
+from trichord.recipes.adapt import together
 from trichord.reports import build_table, load_entries, print_table
 from trichord.runs import RunOptions, run_experiment
 
@@ -30,6 +32,8 @@ class Train:
         recipe: name of a recipe, or module:function.
         order: order of learning: AV_T, VT_A, AT_V, AVT (joint), AV_T+ (everything learns in stage two); None learns
             all modalities of the data jointly.
+        adapters: pairs such as VT AT VA that each get an adapter, learnt together with the base in the last stage; the
+            folder then holds them under adapters/.
         seed: seed of everything random.
         json: print the result as JSON.
         options: choices that do not change the numbers.
@@ -39,6 +43,7 @@ class Train:
     out: Path
     recipe: str = "heads"
     order: str | None = None
+    adapters: tuple[str, ...] = ()
     seed: int = 0
     json: bool = False
     options: RunOptions = RunOptions()
@@ -50,6 +55,8 @@ def run(arguments: list[str]) -> None:
     dataset = Dataset.open(first.data)
     order = first.order or "".join(modality.letter for modality in dataset.modalities)
     recipe = find_recipe(first.recipe)(dataset.spec, order, first.seed)
+    if first.adapters:
+        recipe = together(recipe, [parse_pair(pair, recipe.modalities) for pair in first.adapters])
     command, config = parse_with_configuration(Train, recipe, arguments, PROGRAM)
     directory = run_experiment(config, dataset, command.out, recipe=recipe, options=command.options)
     if not is_main():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trichord.errors import ConfigError, TrainingError, nearest
 from trichord.files import hash_tensors
+from trichord.shapes import Tensor
 
 
 def set_trainable(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str]) -> None:
@@ -21,24 +23,43 @@ def set_trainable(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Coll
             raise ConfigError(f"no encoder named {name!r} to train; {nearest(name, list(encoders.keys()))}")
     for name, encoder in encoders.items():
         encoder.requires_grad_(name in train)
-    if not any(parameter.requires_grad for name in train for parameter in encoders[name].parameters()):
+    if train and not any(parameter.requires_grad for name in train for parameter in encoders[name].parameters()):
         raise ConfigError(f"the stage trains {sorted(train)}, which have no parameters to learn")
 
 
-def training_mode(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str]) -> None:
-    """Put the named encoders in training mode and the others in evaluation mode (no dropout, batch statistics kept)."""
+def training_mode(
+    encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str], adapted: Collection[str] = ()
+) -> None:
+    """Put the named encoders in training mode and the others in evaluation mode (no dropout, batch statistics kept).
+
+    Args:
+        encoders: all of them.
+        train: those that learn.
+        adapted: those through which adapters learn. Where their own weights are frozen they drop inputs as in training,
+            but keep their batch statistics, which are weights that are not learnt by gradients.
+    """
     for name, encoder in encoders.items():
-        encoder.train(name in train)
+        encoder.train(name in train or name in adapted)
+        if name in adapted and name not in train:
+            for module in encoder.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
 
 
 def frozen_hashes(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str]) -> dict[str, str]:
-    """Hash parameters and buffers of every encoder that does not learn: modality name -> hash."""
-    return {name: hash_tensors(encoder.state_dict()) for name, encoder in encoders.items() if name not in train}
+    """Hash what is frozen of every encoder that does not learn: modality name -> hash."""
+    return {name: hash_tensors(_frozen(encoder)) for name, encoder in encoders.items() if name not in train}
+
+
+def _frozen(encoder: nn.Module) -> dict[str, Tensor]:
+    """Return parameters that take no gradient, and buffers: all but an adapter's matrices."""
+    learning = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    return {name: tensor for name, tensor in encoder.state_dict().items() if name not in learning}
 
 
 def verify_frozen(encoders: Mapping[str, nn.Module] | nn.ModuleDict, hashes: Mapping[str, str], stage: str) -> None:
     """Raise `TrainingError` when an encoder's hash is no longer the one taken at the start of the stage."""
-    moved = [name for name, expected in hashes.items() if hash_tensors(encoders[name].state_dict()) != expected]
+    moved = [name for name, expected in hashes.items() if hash_tensors(_frozen(encoders[name])) != expected]
     if moved:
         raise TrainingError(
             f"stage {stage}: the frozen encoders {moved} moved during training; the run cannot be trusted"

@@ -97,5 +97,6 @@ def _state_dict(content: object) -> dict[str, np.ndarray]:
 
 
 def _without_reconstruction(stage: StageConfig) -> StageConfig:
+    assert stage.objective is not None, "the recipe gives every stage one"
     parts = {name: part for name, part in stage.objective.parts.items() if name != "reconstruction"}
     return replace(stage, objective=replace(stage.objective, parts=parts))

@@ -7,7 +7,8 @@
 | status.json | state (running, finished, failed, interrupted), stages with hashes and verdicts, message |
 | metrics.jsonl | one line per logged step and per validation |
 | checkpoint.safetensors | exact training state while the run is not finished |
-| model.safetensors | the finished model |
+| model.safetensors | the finished model; where one adapter alone learnt, its files (`adapters.saved`) instead |
+| adapters/NAME/ | adapters that were learnt together with the model |
 | results/SPLIT/ | one result per task, with its per-query values |
 """
 
@@ -27,7 +28,7 @@ from trichord.errors import RunError
 from trichord.files import read_json, write_json, write_text
 from trichord.runs.experiment import ExperimentConfig
 
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class RunDirectory:
     def results_folder(self, split: str) -> Path:
         """Results on a split."""
         return self.path / "results" / split
+
+    def adapter_folder(self, name: str) -> Path:
+        """An adapter that was learnt together with the model."""
+        return self.path / "adapters" / name
 
     @property
     def exists(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from trichord.adapters.settings import BASE, AdapterConfig
 from trichord.config import Config
 from trichord.encoders import JointEncoderConfig
 from trichord.errors import ConfigError
 from trichord.evaluation import EvaluationConfig
-from trichord.modality import Modality, all_tasks, check_distinct, parse_task, spell_task
+from trichord.modality import Modality, Task, all_tasks, check_distinct, parse_task, spell_task
 from trichord.training.engine import Precision
 from trichord.training.stage import StageConfig
 
@@ -63,6 +64,7 @@ class ExperimentConfig(Config):
         evaluation: how the result is measured.
         precision: numbers used in matrix products; "auto" is bfloat16 on a GPU that has it and float32 elsewhere.
         initial: hash of the weights that training starts from; None starts from random ones.
+        adapters: name -> an adapter that some stage learns.
     """
 
     recipe: str
@@ -76,6 +78,7 @@ class ExperimentConfig(Config):
     evaluation: MeasurementConfig = MeasurementConfig()
     precision: Precision = "auto"
     initial: str | None = None
+    adapters: dict[str, AdapterConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = self.modalities
@@ -85,6 +88,12 @@ class ExperimentConfig(Config):
             strangers = set(stage.modalities) - set(self.model.encoders)
             if strangers:
                 raise ConfigError(f"stage {number} encodes {sorted(strangers)}, which the model has no encoder for")
+            self._check_adapters(number, stage)
+        idle = set(self.adapters) - {name for stage in self.stages for name in stage.adapters}
+        if idle:
+            raise ConfigError(f"no stage learns the adapters {sorted(idle)}")
+        if not self.trains_base and self.initial is None:
+            raise ConfigError("adapters alone learn over a base that was trained: name its weights in initial")
         if set(self.model.encoders) != set(self.letters):
             raise ConfigError(f"encoders {sorted(self.model.encoders)} and letters {sorted(self.letters)} must agree")
         if self.selection.split is not None and self.selection.split == self.evaluation.split:
@@ -94,6 +103,19 @@ class ExperimentConfig(Config):
                 raise ConfigError(f"split {split!r} would be learnt from and measured on; measure on unseen items")
         for spelling in (*self.evaluation.tasks, *self.selection.tasks):
             parse_task(spelling, known)
+
+    def _check_adapters(self, number: int, stage: StageConfig) -> None:
+        for name in stage.adapters:
+            if name == BASE or name not in self.adapters:
+                raise ConfigError(f"stage {number} learns the adapter {name!r}, which the experiment does not describe")
+            strangers = set(self.adapters[name].modalities) - set(stage.modalities)
+            if strangers:
+                raise ConfigError(f"stage {number} does not encode {sorted(strangers)}, which the adapter {name} needs")
+
+    @property
+    def trains_base(self) -> bool:
+        """Whether any weight of the base learns; if not, only adapters do."""
+        return any(stage.train for stage in self.stages)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -105,6 +127,10 @@ class ExperimentConfig(Config):
         """The tasks reported, spelled."""
         every = tuple(spell_task(task, self.modalities) for task in all_tasks(self.modalities))
         return self.evaluation.tasks or every
+
+    def spell(self, task: Task) -> str:
+        """Spell a task in the letters of the experiment."""
+        return spell_task(task, self.modalities)
 
     def stage_tasks(self, stage: StageConfig) -> tuple[str, ...]:
         """The tasks that decide about a stage: those of `selection.tasks` among the modalities it encodes.

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from trichord.adapters.lora import LowRank, plain_state
 from trichord.config import difference
 from trichord.curricula import frozen_hashes, set_trainable, verify_frozen
 from trichord.data import Dataset
 from trichord.dist import barrier, is_main, world_size
 from trichord.encoders import JointEncoder
-from trichord.evaluation import embed_split, evaluate, rank_task
 from trichord.files import hash_tensors, read_json, write_json
-from trichord.metrics.retrieval import summarise
-from trichord.modality import parse_task
 from trichord.objectives import Objective
 from trichord.randomness import derive_seed
+from trichord.runs.adapted import attach_adapters, measure, save_adapters, validate
 from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
 from trichord.runs.environment import describe_environment
 from trichord.runs.experiment import ExperimentConfig
@@ -36,12 +35,12 @@ from trichord.training.engine import Engine
 from trichord.training.loop import Position, train_stage
 from trichord.training.optimization import build_optimizer
 from trichord.training.source import BatchSource
-from trichord.training.system import System
+from trichord.training.system import AdapterView, System
 
 
 @dataclass
 class Run:
-    """A run in progress: what its stages share."""
+    """A run in progress: what its stages share, with the adapters in its model and what they started from."""
 
     config: ExperimentConfig
     dataset: Dataset
@@ -50,6 +49,8 @@ class Run:
     engine: Engine
     model: JointEncoder
     interruption: Interruption
+    low_rank: LowRank
+    start: dict[str, dict[str, torch.Tensor]]
 
 
 def run_experiment(
@@ -123,10 +124,11 @@ def _carry_out(
         return
     checkpoint = load_checkpoint(directory.checkpoint_file) if directory.checkpoint_file.exists() else None
     model = build_model(config, dataset if checkpoint is None else None)
-    if initial is not None and checkpoint is None:
-        start_from(model, initial)
+    if initial is not None:
+        start_from(model, initial)  # a run that goes on needs it too: adapters may start from the weights of the base
+    low_rank, start = attach_adapters(model, config)
     model.to(engine.device)
-    run = Run(config, dataset, directory, options, engine, model, Interruption())
+    run = Run(config, dataset, directory, options, engine, model, Interruption(), low_rank, start)
     if is_main():
         record_environment(directory, engine, anew=checkpoint is None)
         if checkpoint is None:
@@ -169,9 +171,11 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     """Run one stage from its start or a checkpoint, verify what was frozen, and hand the chosen weights on."""
     config, stage = run.config, run.config.stages[number]
     torch.manual_seed(derive_seed(config.seed, "objective", number))
-    objective: Objective = stage.objective.build()
-    system = System(run.model, objective, stage.modalities)
+    objective: Objective | None = None if stage.objective is None else stage.objective.build()
+    views = {name: AdapterView(config.adapters[name].modalities, of.build()) for name, of in stage.adapters.items()}
+    system = System(run.model, objective, stage.modalities, run.low_rank, views)
     set_trainable(run.model.encoders, stage.train)
+    run.low_rank.learn(stage.adapters)
     system.to(run.engine.device)
     optimizer = build_optimizer(system, stage.optimizer)
     start = Position(number, 0, 0)
@@ -226,17 +230,7 @@ def validator(run: Run, number: int) -> Validate | None:
     config, stage = run.config, run.config.stages[number]
     if config.selection.split is None:
         return None
-    tasks = {spelling: parse_task(spelling, config.modalities) for spelling in config.stage_tasks(stage)}
-    items = run.dataset.split(config.selection.split)
-    batch_size, scoring = config.evaluation.batch_size, config.evaluation.scoring
-
-    def validate() -> Mapping[str, float]:
-        tables = embed_split(run.model, run.dataset, items, modalities=stage.modalities, batch_size=batch_size)
-        measured = {s: summarise(rank_task(tables, task, items, scoring).scores).named() for s, task in tasks.items()}
-        chosen = {s: named[config.selection.metric] for s, named in measured.items()}
-        return {"selection": sum(chosen.values()) / len(chosen), **chosen}
-
-    return validate
+    return partial(validate, run.low_rank, run.model, run.dataset, config, config.stage_tasks(stage))
 
 
 def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSource) -> None:
@@ -247,6 +241,7 @@ def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSou
     entry = {
         "name": spelled(run.config, number),
         "train": list(stage.train),
+        "adapters": list(stage.adapters),
         "epochs": stage.last_epoch,
         "steps_per_epoch": source.num_steps,
         "items": len(source.items),
@@ -259,7 +254,7 @@ def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSou
         "sentence": convergence.sentence,
         "frozen": memory["frozen"],
         "seconds": round(memory["seconds"], 2),
-        "handover": {name: hash_tensors(e.state_dict()) for name, e in run.model.encoders.items()},
+        "handover": {name: hash_tensors(plain_state(e)) for name, e in run.model.encoders.items()},
     }
     others = [there for there in run.directory.status().get("stages", []) if there["name"] != entry["name"]]
     run.directory.write_status(stages=[*others, entry])
@@ -268,13 +263,21 @@ def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSou
 def finish(run: Run) -> None:
     """Save the model, measure it on the reported split, and mark the run finished."""
     config, directory = run.config, run.directory
-    state = run.model.state_dict()
-    save_tensors(directory.model_file, state, {"hash": hash_tensors(state)})
-    tasks = [parse_task(spelling, config.modalities) for spelling in config.tasks]
+    if config.trains_base:
+        state = plain_state(run.model)
+        identity = hash_tensors(state)
+        save_tensors(directory.model_file, state, {"hash": identity})
+        folders = {name: directory.adapter_folder(name) for name in config.adapters}
+    else:
+        assert config.initial is not None, "the experiment demands it"
+        identity = config.initial
+        several = len(config.adapters) > 1
+        folders = {name: directory.adapter_folder(name) if several else directory.path for name in config.adapters}
+    adapters = save_adapters(run.low_rank, run.start, config, identity, run.dataset, folders)
     measured = config.evaluation
-    results = evaluate(run.model, run.dataset, measured.split, tasks, measured.scoring, batch_size=measured.batch_size)
+    results = measure(run.low_rank, run.model, run.dataset, config, config.tasks)
     flags = [f"{task}: {flag}" for task, result in results.items() for flag in result.flags]
     for result in results.values():
         result.save(directory.results_folder(measured.split))
-    directory.write_status(state="finished", model=hash_tensors(state), flags=flags)
+    directory.write_status(state="finished", model=identity, adapters=adapters, flags=flags)
     directory.checkpoint_file.unlink(missing_ok=True)

@@ -78,7 +78,9 @@ def _check_clips(dataset: Dataset, stage: StageConfig, items: np.ndarray) -> Non
     usable = items[np.any([dataset.has(name)[items] for name in stage.modalities], axis=0)]
     if stage.items_per_source is not None:
         require_sources(dataset, usable)
-    if any(isinstance(part, PairwiseConfig) and part.mask_overlaps for part in stage.objective.parts.values()):
+    objectives = [*([] if stage.objective is None else [stage.objective]), *stage.adapters.values()]
+    parts = [part for objective in objectives for part in objective.parts.values()]
+    if any(isinstance(part, PairwiseConfig) and part.mask_overlaps for part in parts):
         require_segments(dataset, usable)
 
 

@@ -83,6 +83,11 @@ def seed_everything(seed: int) -> None:
         torch.cuda.manual_seed(seed)
 
 
+def adapted(system: System) -> set[str]:
+    """Return the modalities that pass through adapters which learn."""
+    return {name for view in system.views.values() for name in view.modalities}
+
+
 def train_stage(
     system: System,
     config: StageConfig,
@@ -117,7 +122,7 @@ def train_stage(
             position = Position(start.stage, epoch, step)
             seed_everything(derive_seed(seed, "dropout", start.stage, epoch, step, rank()))
             system.train()
-            training_mode(system.model.encoders, config.train)
+            training_mode(system.model.encoders, config.train, adapted(system))
             factor = schedule_factor(epoch * source.num_steps + step, total_steps, config.optimizer, source.num_steps)
             set_learning_rate(optimizer, factor * config.optimizer.learning_rate)
             terms: LossTerms = prepared(batch.to(engine.device))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from trichord.adapters.lora import matrices_b
 from trichord.config import Config
 from trichord.errors import ConfigError
 
@@ -28,6 +29,8 @@ class OptimizerConfig(Config):
             multiplied by `decay` after every epoch.
         decay: see `schedule`.
         gradient_norm: largest norm of the gradient, larger ones are scaled down; None leaves gradients as they are.
+        matrix_b_ratio: an adapter's B learns so many times faster than everything else (LoRA+, Hayou et al. 2024, who
+            suggest about 16 beside a lower rate).
     """
 
     learning_rate: float = 1e-3
@@ -37,8 +40,11 @@ class OptimizerConfig(Config):
     schedule: Literal["cosine", "constant", "epoch decay"] = "cosine"
     decay: float = 0.9
     gradient_norm: float | None = None
+    matrix_b_ratio: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.matrix_b_ratio < 1:
+            raise ConfigError(f"matrix_b_ratio is at least 1, got {self.matrix_b_ratio}")
         for name, value in (("learning_rate", self.learning_rate), ("gradient_norm", self.gradient_norm)):
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above 0, got {value}")
@@ -66,22 +72,32 @@ def schedule_factor(step: int, total_steps: int, config: OptimizerConfig, steps_
 
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that learn: matrices with weight decay, vectors and scalars without."""
-    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    """Return AdamW over the parameters that learn: matrices with weight decay, vectors and scalars without.
+
+    A group may say how many times faster than the others it learns ("ratio"), see `set_learning_rate`.
+    """
+    fast = set() if config.matrix_b_ratio == 1 else set(matrices_b(module))
+    learning = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not learning:
         raise ConfigError("nothing learns: every parameter is frozen")
-    groups = [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+    matrices = [p for name, p in learning.items() if p.ndim >= 2 and name not in fast]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": [p for p in learning.values() if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [p for name, p in learning.items() if name in fast],
+            "weight_decay": config.weight_decay,
+            "ratio": config.matrix_b_ratio,
+        },
     ]
     kept = [group for group in groups if group["params"]]
     return torch.optim.AdamW(kept, lr=config.learning_rate, betas=config.betas, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
+    """Set the learning rate of every group, times the ratio of a group that has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("ratio", 1.0)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterable[tuple[str, torch.Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from trichord.config import Config
@@ -17,8 +17,11 @@ class StageConfig(Config):
 
     Args:
         modalities: names of the modalities encoded.
-        train: names of those whose encoders learn; the others are frozen, and that is verified by hash.
-        objective: what is minimised.
+        train: names of those whose encoders learn; the others are frozen, and that is verified by hash. None need to
+            where adapters learn.
+        objective: what is minimised on the vectors of the base; None where only vectors under adapters are looked at.
+        adapters: name of an adapter -> what is minimised on the vectors of its pair when they pass through it. Its
+            matrices learn, and so do the encoders in `train` that they pass.
         optimizer: how. The learning-rate schedule spans `epochs`.
         epochs: passes over the fitting split.
         stop_epoch: stop after this epoch although the schedule would go on; None runs all of them.
@@ -34,7 +37,8 @@ class StageConfig(Config):
 
     modalities: tuple[str, ...]
     train: tuple[str, ...]
-    objective: ObjectiveConfig
+    objective: ObjectiveConfig | None
+    adapters: dict[str, ObjectiveConfig] = field(default_factory=dict)
     optimizer: OptimizerConfig = OptimizerConfig()
     epochs: int = 30
     stop_epoch: int | None = None
@@ -55,8 +59,12 @@ class StageConfig(Config):
                 f"got {self.items_per_source}"
             )
         strangers = set(self.train) - set(self.modalities)
-        if strangers or not self.train:
+        if strangers or not (self.train or self.adapters):
             raise ConfigError(f"a stage trains some of {self.modalities}, got train={self.train}")
+        if self.objective is None and not self.adapters:
+            raise ConfigError("a stage minimises something: an objective of the base, or one of an adapter")
+        if self.objective is not None and not self.train:
+            raise ConfigError("no encoder learns, so an objective on the vectors of the base has nothing to teach")
 
     @property
     def last_epoch(self) -> int:
