@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.adapter_cost import adapter_cost_audio, adapter_cost_heads, adapter_cost_transformer
+from benchmarks.adapter_switching import adapter_mixing, adapter_switching
 from benchmarks.clip_loading import clip_loading
 from benchmarks.evaluation_memory import evaluation_memory
 from benchmarks.evaluation_speed import evaluation_speed
@@ -29,6 +31,11 @@ ALL: tuple[Callable[[bool], Outcome], ...] = (
     narrated_clips,
     published_import,
     published_evaluation,
+    adapter_cost_heads,
+    adapter_cost_audio,
+    adapter_cost_transformer,
+    adapter_switching,
+    adapter_mixing,
 )
 
 

@@ -1,7 +1,9 @@
-"""Makes the helper modules of this folder importable from every test, and from the processes that tests start."""
+"""Makes the helper modules of this folder importable from every test, and spares every process what another has done."""
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +11,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Tests and package are compiled with checks in them, which takes longer than most tests: once, not in every process.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# These take longest: begin with them, so that one worker is not left with them alone at the end.
+LONG = ("test_docs.py", "test_reproduce.py")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that one worker is not left with them alone at the end."""
-    items.sort(key=lambda item: item.path.name != "test_docs.py")
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later garbage collection; every training run asks for one."""
+    gc.collect()
+    gc.freeze()

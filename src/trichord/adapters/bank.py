@@ -9,13 +9,15 @@ from pathlib import Path
 import torch
 
 from trichord.adapters.identity import AdapterIdentity
-from trichord.adapters.lora import LowRank, Rows, plain_state
+from trichord.adapters.lora import LowRank
 from trichord.adapters.mixing import MixtureConfig, mix, mixed_identity
-from trichord.adapters.saved import SavedAdapter, read_adapter
+from trichord.adapters.rows import Rows
+from trichord.adapters.saved import SETTINGS_FILE, WEIGHTS_FILE, SavedAdapter, read_adapter
 from trichord.adapters.settings import BASE
+from trichord.adapters.targets import plain_state
 from trichord.batch import Embeddings, Features
 from trichord.encoders import JointEncoder
-from trichord.errors import ConfigError, RunError, nearest
+from trichord.errors import ConfigError, DataError, RunError, nearest
 from trichord.files import hash_tensors
 from trichord.shapes import Tensor
 
@@ -85,19 +87,18 @@ class AdapterBank:
             raise ConfigError(f"{origin}: the name {name!r} is taken; give the adapter another")
         self._check_belongs(identity, origin)
         self._check_unmerged()
-        self._low_rank.attach_saved(name, saved, origin)
+        self._check_layers(identity, self._low_rank.check(saved, origin).layers, origin)
         if saved.hash != identity.weights:
-            self._low_rank.detach(name)
             raise RunError(
-                f"{origin}: tensors or settings are not those that were saved (hash {saved.hash}, the identity says "
-                f"{identity.weights}); restore the files, or learn the adapter again"
+                f"{origin}: {WEIGHTS_FILE} or {SETTINGS_FILE} is not what was saved (hash {saved.hash}, the identity "
+                f"says {identity.weights}); restore the files, or learn the adapter again"
             )
-        self._low_rank.learn(())
+        self._low_rank.attach_saved(name, saved, origin)
         self._identities[name] = identity
         return name
 
     def remove(self, name: str) -> None:
-        """Take an adapter out of memory."""
+        """Take an adapter out of memory; raise `ConfigError` while it is used."""
         self.identity(name)
         self._check_unmerged()
         self._low_rank.detach(name)
@@ -139,8 +140,12 @@ class AdapterBank:
             What the encoder returns, row by row as if each had been encoded under its adapter alone.
 
         Raises:
-            ConfigError: not one name per row, or a name that is not loaded.
+            ConfigError: not one name per row, a name that is not loaded, or an encoder in training mode, which drops
+                inputs at random.
+            DataError: features are not of rows of the batch, or do not suit their encoder.
         """
+        if self.encoder.training:
+            raise ConfigError("rows are encoded in evaluation mode; call eval() on the encoder first")
         if len(adapters) != batch_size:
             raise ConfigError(f"name one adapter for each of the {batch_size} rows, or {BASE!r}; got {len(adapters)}")
         distinct = tuple(dict.fromkeys(adapters))
@@ -170,14 +175,17 @@ class AdapterBank:
             raise ConfigError(f"the name {mixture.name!r} is taken; give the mixture another")
         self._check_unmerged()
         mix(self._low_rank, mixture)
-        self._low_rank.learn(())
         self._identities[mixture.name] = mixed_identity(
             mixture, [self.identity(member) for member in mixture.members], self._low_rank.saved(mixture.name).hash
         )
         return mixture.name
 
     def merge(self, name: str) -> None:
-        """Merge an adapter into the weights until `unmerge`; nothing else can be used meanwhile."""
+        """Merge an adapter into the weights until `unmerge`; nothing else can be used meanwhile.
+
+        Raises:
+            ConfigError: the name is not loaded, another one is merged or in use, or merged weights are not finite.
+        """
         self.identity(name)
         self._check_unmerged()
         self._clean, self._merged = self._low_rank.merge(name), name
@@ -186,9 +194,7 @@ class AdapterBank:
         """Put the clean copies of the weights back, bit for bit."""
         if self._merged is None:
             raise ConfigError("no adapter is merged")
-        with torch.no_grad():
-            for key, clean in self._clean.items():
-                self.encoder.get_parameter(key).copy_(clean)
+        self._low_rank.restore(self._clean)
         self._clean, self._merged = {}, None
 
     def export(self, name: str) -> JointEncoder:
@@ -207,6 +213,7 @@ class AdapterBank:
         self, name: str, held: Features, batch_size: int, of_row: Tensor, distinct: tuple[str, ...]
     ) -> Embeddings:
         """Encode one modality: rows sorted by adapter, so that each adapter's rows are one slice."""
+        _check_rows(name, held, batch_size)
         owners = of_row[held.rows.cpu()]
         order = torch.argsort(owners, stable=True)
         counts = torch.bincount(owners, minlength=len(distinct)).tolist()
@@ -221,7 +228,11 @@ class AdapterBank:
         # Rows in the batch ascend, as the encoder asks for; which is which is put right afterwards.
         sorted_features = Features(held.values[place], torch.arange(len(place), device=held.rows.device), lengths)
         with self._low_rank.active_rows(groups) if groups else self._low_rank.active(), torch.no_grad():
-            found = self.encoder({name: sorted_features}, len(place), only=(name,))
+            try:
+                found = self.encoder({name: sorted_features}, len(place), only=(name,))
+            except DataError as error:
+                row = error.row if not isinstance(error.row, int) else int(held.rows[order[error.row]])
+                raise DataError(error.rule, file=error.file, row=row, remedy=error.remedy) from error
         rows = held.rows[place]
 
         def scattered(values: Tensor) -> Tensor:
@@ -249,8 +260,34 @@ class AdapterBank:
                     f"{' and '.join(unlike)}; load its base as it was trained"
                 )
         for side in identity.sides:
-            self.encoder.encoder(side)
+            if side not in self.encoder.modalities:
+                raise RunError(
+                    f"{origin}: the adapter {identity.name} changes {side}, for which this base has no encoder; load "
+                    "the base it belongs to"
+                )
+
+    def _check_layers(self, identity: AdapterIdentity, layers: Sequence[str], origin: str) -> None:
+        """Raise `RunError` unless an adapter changes the encoders that its identity names, and no others."""
+        changed = {
+            side for layer in layers for side in self.encoder.modalities if layer.startswith(f"encoders.{side}.")
+        }
+        if changed != set(identity.sides):
+            raise RunError(
+                f"{origin}: the adapter {identity.name} says it changes {sorted(identity.sides)}, and its layers are "
+                f"in the encoders of {sorted(changed)}; restore the files, or learn it again"
+            )
 
     def _check_unmerged(self) -> None:
         if self._merged is not None:
             raise ConfigError(f"the adapter {self._merged!r} is merged into the weights; unmerge it first")
+
+
+def _check_rows(name: str, held: Features, batch_size: int) -> None:
+    """Raise `DataError` unless there is one value for each of some rows of the batch, which ascend."""
+    rows = held.rows
+    ascend = not len(rows) or (int(rows[0]) >= 0 and int(rows[-1]) < batch_size and bool((rows.diff() > 0).all()))
+    if len(held.values) != len(rows) or not ascend:
+        raise DataError(
+            f"{name}: {len(held.values)} values at the rows {rows.tolist()[:8]} of a batch of {batch_size}",
+            remedy="Give one value for each row that holds the modality, in ascending order",
+        )

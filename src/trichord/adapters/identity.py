@@ -13,6 +13,7 @@ from trichord.modality import Pair
 
 ADAPTER_FORMAT = 1
 IDENTITY_FILE = "adapter_identity.json"
+LISTS = frozenset({"left", "right", "sides"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,22 @@ def identity_from_dict(data: Mapping[str, Any], origin: Path | str) -> AdapterId
             f"{origin}: adapter format {data.get('adapter_format')!r}, this version reads {ADAPTER_FORMAT} with the "
             f"fields {sorted(known)}; learn the adapter again, or use the version that wrote it"
         )
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-    del values["adapter_format"]
+    texts = [name for name in sorted(known - LISTS - {"preprocessing"}) if not isinstance(data[name], str)]
+    lists = [name for name in sorted(LISTS) if not _is_texts(data[name])]
+    settings = data["preprocessing"]
+    if texts or lists or not isinstance(settings, dict) or not _is_texts([*settings.values()]):
+        raise RunError(
+            f"{origin}: {', '.join([*texts, *lists]) or 'preprocessing'} is of another kind than it was saved; restore "
+            "the file, or learn the adapter again"
+        )
+    if not data["sides"] or len(set(data["sides"])) != len(data["sides"]) or bool(data["left"]) != bool(data["right"]):
+        raise RunError(f"{origin}: an adapter has a side or more, each once, and both sides of its pair or none")
+    values: dict[str, Any] = {name: tuple(data[name]) if name in LISTS else data[name] for name in known}
     return AdapterIdentity(**values)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
 
 
 def load_identity(folder: Path) -> AdapterIdentity:

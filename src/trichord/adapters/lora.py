@@ -3,7 +3,8 @@
 PEFT wraps a layer in place: the layer's weight moves to `base_layer`, and matrices of any number of adapters stand
 beside it. What we add: activation in time that does not depend on how many adapters there are (PEFT's own loops over
 all of them), batches of a different adapter for every row that pass the frozen weights once, names of weights as they
-were before, and errors before anything is changed.
+were before, and errors before anything is changed. It is imported only once matrices are attached: it takes seconds
+to import, and most commands attach none.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import peft
 import torch
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from trichord.adapters.saved import SavedAdapter, describe
+from trichord.adapters.rows import Rows, add_by_rows, check_consecutive
+from trichord.adapters.saved import Description, SavedAdapter, check_tensors, describe
 from trichord.adapters.settings import LowRankConfig
 from trichord.adapters.targets import (
     OWN,
@@ -42,15 +42,6 @@ SAVED_PREFIX = "base_model.model."
 START = " at the start"
 """Ends the name under which PEFT holds what an adapter took out of the weights; see `LowRank.attach`."""
 _UNUSABLE = nn.ModuleDict()
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Consecutive rows of a batch that pass through one adapter; None: through none."""
-
-    adapter: str | None
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class LowRank:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self._tuner: peft.LoraModel | None = None
+        self._tuner: Any = None  # A peft.LoraModel once an adapter is attached.
         self._layers: tuple[Any, ...] = ()
         self._active: tuple[str, ...] = ()
 
@@ -98,7 +89,7 @@ class LowRank:
     def require(self, *names: str) -> None:
         """Raise `ConfigError` for a name that is not attached."""
         for name in names:
-            if name not in self.names:
+            if name not in self._held or name.endswith(START):
                 raise ConfigError(f"no adapter named {name!r} is loaded; {nearest(name, self.names or ('(none)',))}")
 
     def attach(self, name: str, config: LowRankConfig, within: Sequence[str] = ("",), seed: int = 0) -> None:
@@ -126,7 +117,7 @@ class LowRank:
                 )
             if config.initial not in ("kaiming", "gaussian") and not isinstance(layer, nn.Linear):
                 raise ConfigError(
-                    f"initial={config.initial!r} is for linear layers, and {target} is a convolution; start from kaiming"
+                    f"initial={config.initial!r} is for linear layers, {target} is a convolution; start from kaiming"
                 )
             smaller = min(layer.get_parameter("weight").shape)
             if config.starts_from_weights and config.rank > smaller:
@@ -154,6 +145,19 @@ class LowRank:
                 shape, or settings that ask for more than low-rank matrices. Nothing is changed then.
         """
         self._check_name(name)
+        found = self.check(saved, origin)
+        settings = LowRankConfig(
+            rank=found.rank,
+            alpha=found.alpha,
+            dropout=found.dropout,
+            rank_stabilized=found.rank_stabilized,
+            weight_decomposed=found.weight_decomposed,
+        )
+        self._attach(name, _lora_config(settings), found.layers, 0)
+        self._fill(name, saved.tensors)
+
+    def check(self, saved: SavedAdapter, origin: str) -> Description:
+        """Return what a saved adapter says of itself; raise `RunError` as `attach_saved` does."""
         found = describe(saved.settings, origin)
         layers = find_layers(self.module)
         strangers = [layer for layer in found.layers if layer not in layers]
@@ -167,16 +171,8 @@ class LowRank:
             if unlike := unlike_matrices(layers[layer]):
                 raise RunError(f"{origin}: the layer {layer} cannot have matrices: {unlike}; learn the adapter again")
             shapes |= matrix_shapes(SAVED_PREFIX + layer, layers[layer], found.rank, found.weight_decomposed)
-        _check_tensors(saved.tensors, shapes, origin)
-        settings = LowRankConfig(
-            rank=found.rank,
-            alpha=found.alpha,
-            dropout=found.dropout,
-            rank_stabilized=found.rank_stabilized,
-            weight_decomposed=found.weight_decomposed,
-        )
-        self._attach(name, _lora_config(settings), found.layers, 0)
-        self._fill(name, saved.tensors)
+        check_tensors(saved.tensors, shapes, origin)
+        return found
 
     def attach_factors(self, name: str, changes: Mapping[str, Factors]) -> None:
         """Attach an adapter of scale 1 that makes given changes.
@@ -231,10 +227,6 @@ class LowRank:
             changes[key] = Factors(torch.cat(left, dim=1), torch.cat(right))
         return changes
 
-    def weight_shape(self, name: str) -> torch.Size:
-        """Return the shape of the weight of a layer."""
-        return find_layers(self.module)[name].get_parameter("weight").shape
-
     def learn(self, names: Collection[str]) -> None:
         """Let the matrices of the named adapters learn and freeze those of all others; other weights are left alone."""
         self.require(*names)
@@ -275,9 +267,7 @@ class LowRank:
             ConfigError: a name is not attached, rows are not consecutive, or a layer sees another number of them.
         """
         self.require(*{group.adapter for group in rows if group.adapter is not None})
-        bounds = [0, *(group.last for group in rows)]
-        if not rows or any(group.first != last or group.last < last for group, last in zip(rows, bounds, strict=False)):
-            raise ConfigError(f"rows of adapters follow each other from row 0 on, got {list(rows)}")
+        check_consecutive(rows)
         parts = [
             (own, slice(group.first, group.last))
             for group in rows
@@ -285,7 +275,7 @@ class LowRank:
             for own in self._with_starts([group.adapter])
         ]
         with self.active():
-            hooks = [layer.register_forward_hook(partial(_add_by_rows, parts, bounds[-1])) for layer in self._layers]
+            hooks = [layer.register_forward_hook(partial(add_by_rows, parts, rows[-1].last)) for layer in self._layers]
             try:
                 yield
             finally:
@@ -310,8 +300,10 @@ class LowRank:
             return copy.deepcopy(self.module)
         twin = copy.deepcopy(self._tuner)
         if not names:
-            return twin.unload()
-        return twin.merge_and_unload(safe_merge=True, adapter_names=self._with_starts(names))
+            plain: nn.Module = twin.unload()
+            return plain
+        merged: nn.Module = twin.merge_and_unload(safe_merge=True, adapter_names=self._with_starts(names))
+        return merged
 
     def merge(self, name: str) -> dict[str, Tensor]:
         """Add an adapter's change to the weights, in place, and return copies of these as they were.
@@ -346,14 +338,13 @@ class LowRank:
             yield from layer.lora_dropout.values()
 
     @property
-    def _held(self) -> tuple[str, ...]:
-        return () if self._tuner is None else tuple(self._tuner.peft_config)
+    def _held(self) -> Mapping[str, Any]:
+        """Names as PEFT knows them -> its settings."""
+        return {} if self._tuner is None else self._tuner.peft_config
 
-    def _settings(self, name: str) -> peft.LoraConfig:
-        assert self._tuner is not None
-        found = self._tuner.peft_config[name]
-        assert isinstance(found, peft.LoraConfig)
-        return found
+    def _settings(self, name: str) -> Any:
+        """Return the peft.LoraConfig of an adapter."""
+        return self._held[name]
 
     def _with_starts(self, names: Sequence[str]) -> list[str]:
         """Return the names, each followed by what the adapter took out of the weights, if anything."""
@@ -362,7 +353,7 @@ class LowRank:
 
     def _named_layers(self, name: str) -> Iterator[tuple[str, Any]]:
         for key, layer in self.module.named_modules():
-            if isinstance(layer, LoraLayer) and name in layer.lora_A:
+            if _holds_matrices(layer) and name in layer.lora_A:
                 yield key, layer
 
     def _check_name(self, name: str) -> None:
@@ -373,8 +364,8 @@ class LowRank:
                 + ("the name is taken" if taken else "a name has no dot and is no attribute of a module")
             )
 
-    def _attach(self, name: str, settings: peft.LoraConfig, targets: Sequence[str], seed: int) -> None:
-        if self._tuner is None and any(isinstance(layer, LoraLayer) for layer in self.module.modules()):
+    def _attach(self, name: str, settings: Any, targets: Sequence[str], seed: int) -> None:
+        if self._tuner is None and any(_holds_matrices(layer) for layer in self.module.modules()):
             raise ConfigError("the module holds adapters of another owner already; go on with that one")
         learning = {parameter: parameter.requires_grad for parameter in self.module.parameters()}
         # PEFT takes a list as ends of names, and shortens one of twenty or more; an expression says which are meant.
@@ -382,7 +373,9 @@ class LowRank:
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(seed, f"adapter {name}"))
             if self._tuner is None:
-                self._tuner = peft.LoraModel(self.module, {name: settings}, name)
+                from peft import LoraModel
+
+                self._tuner = LoraModel(self.module, {name: settings}, name)
             else:
                 self._tuner.peft_config[name] = settings
                 self._tuner.inject_adapter(self.module, name)
@@ -415,10 +408,14 @@ class LowRank:
                 tensor.copy_(tensors[key])
 
     def _settle(self, learning: Mapping[nn.Parameter, bool]) -> None:
-        """Undo what PEFT decides on attaching: what learnt goes on learning, and what was active is active."""
+        """Undo what PEFT decides on attaching: what learnt goes on learning, what was active is active, and new parts
+        are in the mode of their layer (PEFT's would drop inputs in evaluation).
+        """
         for parameter in self.module.parameters():
             parameter.requires_grad_(learning.get(parameter, False))
-        self._layers = tuple(layer for layer in self.module.modules() if isinstance(layer, LoraLayer))
+        self._layers = tuple(layer for layer in self.module.modules() if _holds_matrices(layer))
+        for layer in self._layers:
+            layer.train(layer.base_layer.training)
         self._activate()
 
     def _activate(self) -> None:
@@ -428,11 +425,19 @@ class LowRank:
             layer._active_adapter = chosen
 
 
-def _lora_config(config: LowRankConfig) -> peft.LoraConfig:
-    """Spell our settings in PEFT's words; the layers are named when it is attached."""
-    return peft.LoraConfig(
+def _holds_matrices(layer: nn.Module) -> bool:
+    from peft.tuners.lora import LoraLayer
+
+    return isinstance(layer, LoraLayer)
+
+
+def _lora_config(config: LowRankConfig) -> Any:
+    """Spell our settings in PEFT's words (peft.LoraConfig); the layers are named when it is attached."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         r=config.rank,
-        lora_alpha=config.alpha,  # type: ignore[arg-type]
+        lora_alpha=float(config.alpha),  # type: ignore[arg-type]
         lora_dropout=config.dropout,
         use_rslora=config.rank_stabilized,
         use_dora=config.weight_decomposed,
@@ -440,48 +445,8 @@ def _lora_config(config: LowRankConfig) -> peft.LoraConfig:
     )
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
-    for verb, keys in (("lacks", set(shapes) - set(tensors)), ("has left over", set(tensors) - set(shapes))):
-        if keys:
-            raise RunError(
-                f"{origin}: the adapter {verb} {len(keys)} tensors for this base, such as {min(keys)}; restore the "
-                "file, or learn the adapter again"
-            )
-    for key, shape in shapes.items():
-        tensor = tensors[key]
-        if tensor.shape != shape:
-            raise RunError(
-                f"{origin}: {key} has the shape {tuple(tensor.shape)}, this base and rank need {shape}; it was learnt "
-                "over another base, or its rank was changed"
-            )
-        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
-            raise RunError(f"{origin}: {key} holds values that are no finite numbers; learn the adapter again")
-
-
 def _plain(value: Any) -> Any:
     """Return a setting as JSON knows it."""
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     return getattr(value, "value", value)
-
-
-def _add_by_rows(
-    parts: Sequence[tuple[str, slice]], batch_size: int, layer: Any, inputs: tuple[Tensor, ...], output: Tensor
-) -> Tensor:
-    """Add every adapter's change to its rows of a layer's output."""
-    values = inputs[0]
-    if len(values) != batch_size:
-        raise ConfigError(
-            f"a batch of {batch_size} rows reached a layer as {len(values)}; rows of several adapters need the rows "
-            "of the batch as the first axis of every adapted layer"
-        )
-    for adapter, mine in parts:
-        if adapter not in layer.lora_A:
-            continue
-        variant = layer.lora_variant.get(adapter)
-        if variant is not None:
-            output[mine] = variant.forward(layer, active_adapter=adapter, x=values[mine], result=output[mine].clone())
-            continue
-        inner = layer.lora_A[adapter](layer.lora_dropout[adapter](values[mine]))
-        output[mine].add_(layer.lora_B[adapter](inner), alpha=layer.scaling[adapter])
-    return output

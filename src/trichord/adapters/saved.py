@@ -41,7 +41,7 @@ HARMLESS = frozenset(
         "task_type",
     }
 )
-INACTIVE = (None, False, "none", {}, [])
+INACTIVE: tuple[Any, ...] = (None, False, "none", {}, [])
 """Values by which a setting that is not read asks for nothing; this holds for settings of later versions as well."""
 STARTS = (True, "gaussian", "orthogonal")
 
@@ -61,8 +61,9 @@ class SavedAdapter:
     @property
     def hash(self) -> str:
         """Hash of the tensors and of the settings that decide what they do."""
-        deciding = {name: self.settings.get(name) for name in DECIDING}
+        deciding: dict[str, Any] = {name: self.settings.get(name) for name in DECIDING}
         deciding["target_modules"] = sorted(deciding["target_modules"] or ())
+        deciding["lora_alpha"] = float(deciding["lora_alpha"])  # 8 and 8.0 are one
         return hash_bytes([hash_tensors(self.tensors).encode(), hash_json(deciding).encode()])
 
     @property
@@ -143,6 +144,27 @@ def describe(settings: Mapping[str, Any], origin: str) -> Description:
         weight_decomposed=read("use_dora", "true or false", lambda value: isinstance(value, bool)),
         layers=tuple(sorted(set(layers))),
     )
+
+
+def check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
+    """Raise `RunError` unless an adapter's tensors are those of the given names and shapes, and finite."""
+    for verb, keys in (("lacks", set(shapes) - set(tensors)), ("has left over", set(tensors) - set(shapes))):
+        if keys:
+            raise RunError(
+                f"{origin}: {WEIGHTS_FILE} {verb} {len(keys)} tensors for this base, such as {min(keys)}; restore the "
+                "file, or learn the adapter again"
+            )
+    for key, shape in shapes.items():
+        tensor = tensors[key]
+        if tensor.shape != shape:
+            raise RunError(
+                f"{origin}: {WEIGHTS_FILE}: {key} has the shape {tuple(tensor.shape)}, this base and the rank in "
+                f"{SETTINGS_FILE} need {shape}; load the base it was learnt over, or restore the files"
+            )
+        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            raise RunError(
+                f"{origin}: {WEIGHTS_FILE}: {key} holds values that are no finite numbers; learn the adapter again"
+            )
 
 
 def write_adapter(folder: Path, saved: SavedAdapter, identity: AdapterIdentity) -> None:

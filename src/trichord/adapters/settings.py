@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,8 +33,8 @@ class LowRankConfig(Config):
         weight_decomposed: learn the length of an output's weights apart from their direction (DoRA, Liu et al. 2024).
         initial: how A starts. "kaiming" uniform and "gaussian" with B = 0; "orthogonal" with B A = 0 (an even rank);
             "pissa" (Meng et al. 2024) and "olora" (Buyukakyuz 2024) start A and B from the weights and take their
-            product out of these while they learn; what is saved then is an ordinary adapter of twice the rank for the
-            weights as they were.
+            product out of these for this adapter alone; what is saved then is an ordinary adapter of twice the rank
+            for the weights as they were. The last three are for linear layers.
     """
 
     rank: int = 8
@@ -49,8 +50,8 @@ class LowRankConfig(Config):
             raise ConfigError(
                 f"the rank of an adapter is at least 1, got {self.rank}; without an adapter, say {BASE!r}"
             )
-        if not self.alpha > 0:
-            raise ConfigError(f"alpha scales what an adapter adds and is above 0, got {self.alpha}")
+        if not (self.alpha > 0 and math.isfinite(self.alpha)):
+            raise ConfigError(f"alpha scales what an adapter adds; it is finite and above 0, got {self.alpha}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"the dropout of an adapter lies in [0, 1), got {self.dropout}")
         if self.initial == "orthogonal" and self.rank % 2:
@@ -101,6 +102,7 @@ class AdapterConfig(Config):
 def adapter_name(pair: Pair, known: tuple[Modality, ...]) -> str:
     """Name an adapter after its pair: "VT", "T-VA". Letters stand in the order of the data, so VT and TV are one."""
     names = [modality.name for modality in known]
+    spell_pair(pair, known)  # refuses modalities that are not there
     first, second = sorted((pair.left, pair.right), key=lambda side: (len(side), min(names.index(n) for n in side)))
     spelled = spell_pair(Pair(first, second), known)
     return spelled.replace("-", "") if len(first) == len(second) == 1 else spelled

@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapt": ("adapt", "learn an adapter of one pair of modalities over a finished run"),
     "finetune": ("fine_tune", "go on training a finished run on other data"),
     "evaluate": ("evaluate", "measure a finished run on a split, or under a named protocol"),
+    "encode": ("encode", "store the vectors of one side of a task, stamped with what made them"),
+    "search": ("search", "find the best stored vectors for stored queries"),
     "benchmarks": ("benchmarks", "list the named protocols and what each of them means"),
     "diagnose": ("diagnose", "say what to check first when a run scores badly"),
     "compare": ("compare", "print the table of several runs, with intervals and paired differences"),

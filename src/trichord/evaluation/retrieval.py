@@ -22,7 +22,7 @@ from trichord.metrics.bootstrap import Estimate
 from trichord.metrics.ranks import RankCounts, count_ranks
 from trichord.metrics.retrieval import QueryScores, chance_counts, score_queries, summarise, with_misses
 from trichord.modality import Task, spell_task
-from trichord.shapes import Int
+from trichord.shapes import Bool, Int
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,26 @@ def rank_task(
     query = build_side(tables, task.query, items, **choices)
     gallery = build_side(tables, task.gallery, items, **choices)
     scored = ~gallery.missing[query.positions]
-    counts = _count(query, gallery, scored, config.chunk)
-    num_relevant = np.bincount(gallery.positions, minlength=len(items))[query.positions[scored]]
+    return rank_rows(query, gallery, scored, _count(query, gallery, scored, config.chunk))
+
+
+def rank_rows(query: Side, gallery: Side, scored: Bool[np.ndarray, " rows"], counts: RankCounts) -> RankedTask:
+    """Turn the counts of those query rows that could be scored into values of every query, misses included.
+
+    Args:
+        query, gallery: the rows of both sides; their vectors are not looked at.
+        scored: (query rows,) which of them have a relevant gallery row in their ranking.
+        counts: of those, in order.
+    """
+    items = len(query.missing)
+    num_relevant = np.bincount(gallery.positions, minlength=items)[query.positions[scored]]
     by_chance = chance_counts(num_relevant, len(gallery.positions))
     without_query = np.flatnonzero(query.missing)
     positions = np.concatenate([query.positions, without_query])
     instances = np.concatenate([query.instances, np.zeros_like(without_query)])
     counted = np.concatenate([scored, np.zeros(len(without_query), dtype=bool)])
     order = np.argsort(positions, kind="stable")
-    last_rank = max(len(items), len(gallery.positions))
+    last_rank = max(items, len(gallery.positions))
     model, chance = (with_misses(score_queries(found), counted[order], last_rank) for found in (counts, by_chance))
     return RankedTask(
         query, gallery, model, chance, positions[order], instances[order], len(counted) - int(counted.sum())
@@ -97,14 +108,45 @@ def evaluate_task(
         ranked = rank_task(tables, task, evaluated.items, config)
     except ProtocolError as error:
         raise ProtocolError(f"{evaluated.dataset}, split {evaluated.split!r}, task {spelled}: {error}") from error
+    flags = collapse_flags(ranked.query, ranked.gallery, spelled)
+    return make_result(ranked, task, evaluated, config, similarity=config.similarity, fusion=config.fusion, flags=flags)
+
+
+def make_result(
+    ranked: RankedTask,
+    task: Task,
+    evaluated: EvaluationSet,
+    config: EvaluationConfig,
+    *,
+    similarity: str,
+    fusion: str,
+    flags: Sequence[str],
+) -> RetrievalResult:
+    """Add intervals, chance values, flags of chance and the protocol to a task that is ranked.
+
+    Args:
+        similarity, fusion: what the protocol says of them.
+        flags: sentences about the vectors.
+    """
     metrics = _estimate(ranked, config)
     chance = summarise(ranked.chance).named()
-    flags = collapse_flags(ranked.query, ranked.gallery, spelled) + chance_flags(metrics, chance, len(ranked.positions))
     return RetrievalResult(
-        protocol=_protocol(spelled, evaluated, ranked, config),
+        protocol=Protocol(
+            task=spell_task(task, evaluated.known),
+            dataset=evaluated.dataset,
+            dataset_fingerprint=evaluated.fingerprint,
+            split=evaluated.split,
+            items_hash=evaluated.items_hash,
+            num_items=len(evaluated.items),
+            query_captions=ranked.query.captions,
+            gallery_captions=ranked.gallery.captions,
+            similarity=similarity,
+            fusion=fusion,
+            benchmark=evaluated.benchmark,
+        ),
         metrics=metrics,
         chance=chance,
-        flags=tuple(flags),
+        flags=(*flags, *chance_flags(metrics, chance, len(ranked.positions))),
         num_missing=ranked.num_missing,
         query_items=evaluated.items[ranked.positions],
         query_instances=ranked.instances,
@@ -142,11 +184,16 @@ def evaluate_tasks(
     return {spell_task(task, evaluated.known): evaluate_task(tables, task, evaluated, config) for task in tasks}
 
 
-def _count(query: Side, gallery: Side, scored: np.ndarray, chunk: int) -> RankCounts:
+def check_some(scored: Bool[np.ndarray, " rows"]) -> None:
+    """Raise `ProtocolError` unless some query row can be scored."""
     if not scored.any():
         raise ProtocolError(
             "no item holds both the query and the gallery side, so nothing can be retrieved; leave the task out"
         )
+
+
+def _count(query: Side, gallery: Side, scored: np.ndarray, chunk: int) -> RankCounts:
+    check_some(scored)
     return count_ranks(
         torch.from_numpy(query.vectors[scored]),
         torch.from_numpy(gallery.vectors),
@@ -162,19 +209,3 @@ def _estimate(ranked: RankedTask, config: EvaluationConfig) -> dict[str, Estimat
     values = {f"R@{k}": 100.0 * recalls[None] for k, recalls in scores.recall.items()}
     values |= {"MeanR": scores.rank[None], "MRR": scores.reciprocal_rank[None]}
     return estimate_metrics(values, scores.rank[None], ranked.positions, config.num_resamples, config.seed)
-
-
-def _protocol(spelled: str, evaluated: EvaluationSet, ranked: RankedTask, config: EvaluationConfig) -> Protocol:
-    return Protocol(
-        task=spelled,
-        dataset=evaluated.dataset,
-        dataset_fingerprint=evaluated.fingerprint,
-        split=evaluated.split,
-        items_hash=evaluated.items_hash,
-        num_items=len(evaluated.items),
-        query_captions=ranked.query.captions,
-        gallery_captions=ranked.gallery.captions,
-        similarity=config.similarity,
-        fusion=config.fusion,
-        benchmark=evaluated.benchmark,
-    )

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from trichord.batch import Features
+from trichord.adapters.bank import AdapterBank
+from trichord.adapters.identity import IDENTITY_FILE, load_identity
+from trichord.adapters.settings import BASE
 from trichord.encoders import JointEncoder
-from trichord.errors import ConfigError, DataError, RunError, nearest
+from trichord.errors import ConfigError, RunError, nearest
+from trichord.evaluation.route import RouteConfig
 from trichord.files import hash_tensors
+from trichord.modality import spell_task
 from trichord.runs.directory import RunDirectory
+from trichord.runs.encoding import Adapters, Encoding, one_each
 from trichord.runs.experiment import ExperimentConfig
+from trichord.runs.inputs import Inputs, Item, num_rows, read_columns
+from trichord.runs.preprocessing import preprocessing_of
+from trichord.runs.routes_file import read_routes
+from trichord.runs.routing import check_members, check_model, find_route, make_stamp
+from trichord.runs.side_vectors import SideName, summed
+from trichord.runs.stamps import Stamp
 from trichord.shapes import Tensor
 from trichord.training.checkpoint import load_state, load_tensors
 
@@ -23,7 +34,9 @@ Vectors = np.ndarray | torch.Tensor
 
 
 class Model:
-    """A trained joint encoder.
+    """A trained joint encoder, and the adapters over it.
+
+    There is no adapter "that is set": every call says which it means.
 
     Args:
         config: the experiment it came from.
@@ -33,6 +46,8 @@ class Model:
 
     def __init__(self, config: ExperimentConfig, encoder: JointEncoder, identity: str) -> None:
         self.config, self.encoder, self.identity = config, encoder.eval(), identity
+        self.preprocessing: Mapping[str, str] = preprocessing_of(config.model)
+        self.routes: dict[str, RouteConfig] = {}
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -44,102 +59,226 @@ class Model:
         """Width of the joint space."""
         return self.encoder.dim
 
+    @cached_property
+    def bank(self) -> AdapterBank:
+        """Its adapters."""
+        return AdapterBank(self.encoder, self.identity, self.preprocessing)
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the loaded adapters; the base is none of them."""
+        return self.bank.names
+
     def supports(self, modality: str) -> bool:
         """Whether it encodes a modality."""
         return modality in self.encoder.encoders
 
+    def load_adapter(self, folder: str | Path, name: str | None = None) -> str:
+        """Load an adapter from its folder and return the name it goes by; see `AdapterBank.load`."""
+        return self.bank.load(folder, name)
+
+    def delete_adapter(self, name: str) -> None:
+        """Take an adapter out of memory; routes that name it are refused from then on."""
+        self.bank.remove(name)
+
+    def load_routes(self, path: str | Path) -> None:
+        """Load routes.json in place of the routes there are, and make the mixtures it names.
+
+        Raises:
+            RunError: it is of another base, or an adapter it names is not loaded or is another one.
+            ConfigError: a route does not suit the model, or the name of a mixture is taken.
+        """
+        found = read_routes(path)
+        check_members(found, self.bank, str(path))
+        made: list[str] = []
+        try:
+            for mixture in found.mixtures:
+                made.append(self.bank.mix(mixture))
+            for task, route in found.routes.items():
+                check_model(route, self.bank, self.config.modalities)
+                if spell_task(route.task, self.config.modalities) != task:
+                    raise ConfigError(f"{path}: the route of {task} answers another task; choose the routes again")
+        except ConfigError:
+            for name in reversed(made):
+                self.bank.remove(name)
+            raise
+        self.routes = dict(found.routes)
+
+    def find_route(self, route: str | RouteConfig, adapter: str | None = None) -> RouteConfig:
+        """Return the route that answers a spelled task, or the given one, after a check that the model can.
+
+        Args:
+            route: "T>V", or a route.
+            adapter: answer the whole task under this one, or under "base"; None: as the loaded routes say.
+
+        Raises:
+            ConfigError: there is none, or it names modalities or adapters that the model lacks or that are of another
+                pair.
+        """
+        known = self.config.modalities
+        found = find_route(route, adapter, known=known, routes=self.routes, adapters=self.adapters)
+        check_model(found, self.bank, known)
+        return found
+
+    def stamp(self, route: str | RouteConfig, side: SideName, *, adapter: str | None = None) -> Stamp:
+        """Return what the vectors of one side of a route are; see `encode` for the arguments."""
+        return make_stamp(
+            self.find_route(route, adapter),
+            side,
+            self.bank,
+            dim=self.dim,
+            known=self.config.modalities,
+            preprocessing=self.preprocessing,
+        )
+
+    @overload
     def encode(
         self,
-        inputs: Mapping[str, Sequence[Any] | np.ndarray | torch.Tensor],
+        inputs: Inputs,
         *,
+        adapter: Adapters | None = None,
+        route: None = None,
+        side: None = None,
         batch_size: int = 1024,
         show_progress_bar: bool = False,
         normalize_embeddings: bool = False,
         convert_to_tensor: bool = False,
-    ) -> dict[str, Vectors]:
-        """Encode features, each modality by its own encoder.
+    ) -> dict[str, Vectors]: ...
+
+    @overload
+    def encode(
+        self,
+        inputs: Sequence[Item],
+        *,
+        adapter: Adapters | None = None,
+        route: None = None,
+        side: None = None,
+        batch_size: int = 1024,
+        show_progress_bar: bool = False,
+        normalize_embeddings: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> Vectors: ...
+
+    @overload
+    def encode(
+        self,
+        inputs: Inputs | Sequence[Item],
+        *,
+        adapter: str | None = None,
+        route: str | RouteConfig,
+        side: SideName,
+        batch_size: int = 1024,
+        show_progress_bar: bool = False,
+        normalize_embeddings: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> Vectors: ...
+
+    def encode(
+        self,
+        inputs: Any,
+        *,
+        adapter: Adapters | None = None,
+        route: str | RouteConfig | None = None,
+        side: SideName | None = None,
+        batch_size: int = 1024,
+        show_progress_bar: bool = False,
+        normalize_embeddings: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> dict[str, Vectors] | Vectors:
+        """Encode features, each modality by its own encoder, under the adapters that are asked for.
 
         Args:
-            inputs: modality name -> n pooled vectors, as an (n, features) array or a list of (features,) vectors; or,
-                where the encoder reads sequences, a list of n (time, features) arrays. The modalities need not have
-                equally many entries.
+            inputs: modality name -> n entries, or a list of `Item`. An entry is a pooled vector (features,); where the
+                encoder reads sequences, a (time, features) array; where it reads words by number, a list of word ids.
+                Without a route the modalities need not have equally many entries. With one, the k-th entries of all
+                modalities are one item, and None stands where it lacks a modality.
+            adapter: name of a loaded adapter, or "base"; or one name per entry. With a route: the adapter under which
+                the whole task is answered. Must be given where adapters are loaded, unless a route says it.
+            route: a task such as "T>VA", answered as the loaded routes say, or a route of your own.
+            side: "query" or "gallery"; which side of the route the inputs are.
             batch_size: entries encoded at once; it does not change the vectors beyond rounding.
-            show_progress_bar: show one bar per modality.
-            normalize_embeddings: bring vectors to length one. Models of normalised spaces do so anyway.
+            show_progress_bar: show one bar per modality and adapter.
+            normalize_embeddings: bring vectors to length one. Models of normalised spaces do so anyway; vectors of
+                items and of routes are scaled already, and it changes nothing there.
             convert_to_tensor: return torch tensors on the model's device instead of NumPy arrays.
 
         Returns:
-            Modality name -> (n, dim) float32 vectors, in the order given.
+            Of a dictionary: modality name -> (n, dim) float32 vectors, in the order given. Of items: (n, dim), for each
+            the sum of the unit vectors of its modalities, brought to length one. With a route: (n, legs x dim), such
+            that the dot product of a query's vector and a gallery's is the route's score; a row that lacks legs is
+            judged by those it has, see `trichord.runs.side_vectors`.
 
         Raises:
-            ConfigError: a modality the model does not have.
+            ConfigError: a modality, adapter or route the model does not have, or adapters are loaded and nothing says
+                which is meant: a missing adapter never means none.
             DataError: input that is not features of the right width, or not finite. Text and paths are never guessed
                 to be anything: this model reads features.
         """
+        columns = read_columns(inputs)
+        for name in columns:
+            if not self.supports(name):
+                raise ConfigError(f"this model has no {name!r} encoder; {nearest(name, self.modalities)}")
+        encoding = Encoding(self.bank, batch_size, show_progress_bar)
+        if route is not None:
+            if side is None or not (adapter is None or isinstance(adapter, str)):
+                wrong = "one adapter" if side else "which side of it the inputs are: side='query' or side='gallery'"
+                raise ConfigError(f"with a route, say {wrong}")
+            found = encoding.side(columns, self.find_route(route, adapter), side)
+            return self._given_back(torch.from_numpy(found), convert_to_tensor)
+        if side is not None:
+            raise ConfigError(f"side={side!r} is a side of a route; name the route too, as in route='T>V'")
+        asked = self._asked(adapter)
         if not isinstance(inputs, Mapping):
-            raise DataError(
-                f"inputs are a dictionary from modality to features, got {type(inputs).__name__}",
-                remedy=f"Say which modality it is, for instance encode({{{self.modalities[0]!r}: features}})",
-            )
-        return {
-            name: self._encode_one(name, values, batch_size, show_progress_bar, normalize_embeddings, convert_to_tensor)
-            for name, values in inputs.items()
-        }
+            rows = num_rows(columns)
+            parts = {name: encoding.held(name, values, one_each(asked, rows)) for name, values in columns.items()}
+            return self._given_back(torch.from_numpy(summed(parts).vectors), convert_to_tensor)
+        results: dict[str, Vectors] = {}
+        for name, values in columns.items():
+            vectors = encoding.rows(name, dict(enumerate(values)), one_each(asked, len(values)))
+            normalized = torch.nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors
+            results[name] = self._given_back(normalized, convert_to_tensor)
+        return results
+
+    def encode_query(self, inputs: Inputs | Sequence[Item], *, route: str | RouteConfig, **options: Any) -> Vectors:
+        """Encode the query side of a route; see `encode`."""
+        return self.encode(inputs, route=route, side="query", **options)
+
+    def encode_document(self, inputs: Inputs | Sequence[Item], *, route: str | RouteConfig, **options: Any) -> Vectors:
+        """Encode the gallery side of a route; see `encode`."""
+        return self.encode(inputs, route=route, side="gallery", **options)
 
     def similarity(self, a: Vectors, b: Vectors) -> torch.Tensor:
         """Return the (rows of a, rows of b) matrix of dot products in float32: cosines in a normalised space."""
         return torch.as_tensor(a, dtype=torch.float32) @ torch.as_tensor(b, dtype=torch.float32).T
 
-    def _encode_one(
-        self, name: str, values: Any, batch_size: int, show_progress_bar: bool, normalize: bool, as_tensor: bool
-    ) -> Vectors:
-        if not self.supports(name):
-            raise ConfigError(f"this model has no {name!r} encoder; {nearest(name, self.modalities)}")
-        sequences, width = self.encoder.encoder(name).sequences, self.encoder.encoder(name).input_dim
-        rows = [_checked(name, number, row, width, sequences) for number, row in enumerate(values)]
-        device = next(self.encoder.parameters()).device
-        encoded = []
-        for begin in tqdm(range(0, len(rows), batch_size), desc=name, disable=not show_progress_bar):
-            features = _features(rows[begin : begin + batch_size], sequences).to(device)
-            with torch.no_grad():
-                vectors = self.encoder({name: features}, len(features.rows), only=(name,)).vectors[name]
-            encoded.append(torch.nn.functional.normalize(vectors, dim=1) if normalize else vectors)
-        result = torch.cat(encoded) if encoded else torch.zeros(0, self.dim, device=device)
-        return result if as_tensor else result.cpu().numpy()
+    def _asked(self, adapter: Adapters | None) -> Adapters:
+        if adapter is None and self.adapters:
+            raise ConfigError(
+                f"adapters are loaded ({', '.join(self.adapters)}): say which is meant, as in "
+                f"adapter={self.adapters[0]!r}, or adapter={BASE!r} for none of them, or name a route; a missing "
+                "adapter never means none"
+            )
+        return BASE if adapter is None else adapter
 
-
-def _checked(name: str, number: int, row: Any, width: int, sequences: bool) -> Tensor:
-    shape = f"a (time, {width}) array" if sequences else f"a vector of {width} numbers"
-    remedy = f"Give {shape} per entry; compute features from media or text first"
-    if isinstance(row, (str, bytes, Path)):
-        raise DataError(f"{name} was given {row!r}, but this model reads features", row=number, remedy=remedy)
-    tensor = torch.as_tensor(np.asarray(row) if not isinstance(row, torch.Tensor) else row, dtype=torch.float32)
-    if tensor.ndim != (2 if sequences else 1) or tensor.shape[-1] != width or not len(tensor):
-        raise DataError(f"{name} needs {shape}, got shape {tuple(tensor.shape)}", row=number, remedy=remedy)
-    if not bool(torch.isfinite(tensor).all()):
-        raise DataError(f"{name} holds numbers that are not finite", row=number, remedy="Mend or leave out the entry")
-    return tensor
-
-
-def _features(rows: list[Tensor], sequences: bool) -> Features:
-    positions = torch.arange(len(rows))
-    if not sequences:
-        return Features(torch.stack(rows), positions)
-    lengths = torch.tensor([len(row) for row in rows])
-    return Features(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), positions, lengths)
+    def _given_back(self, vectors: Tensor, as_tensor: bool) -> Vectors:
+        if as_tensor:
+            return vectors.to(next(self.encoder.parameters()).device)
+        return vectors.cpu().numpy()
 
 
 def load(run: str | Path, *, device: str | torch.device | None = None) -> Model:
-    """Load a finished run as a model.
+    """Load a finished run as a model, with the adapters that were learnt together with it.
 
     Args:
         run: the run folder.
         device: where to compute; None takes a GPU if there is one.
 
     Raises:
-        RunError: the folder is no run, was written by another version, or the run is not finished.
+        RunError: the folder is no run, was written by another version, is not finished, or holds adapters over a base
+            that lies elsewhere.
     """
     directory = RunDirectory(run)
+    _require_base(directory)
     record = directory.record()
     if not directory.finished:
         raise RunError(f"{directory.path} is {directory.status()['state']}; finish it with `trichord train` first")
@@ -152,4 +291,23 @@ def load(run: str | Path, *, device: str | torch.device | None = None) -> Model:
         )
     load_state(encoder, tensors)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Model(record.config, encoder.to(chosen), note["hash"])
+    model = Model(record.config, encoder.to(chosen), note["hash"])
+    for folder in _adapter_folders(directory):
+        model.load_adapter(folder, folder.name)
+    return model
+
+
+def _require_base(directory: RunDirectory) -> None:
+    """Raise `RunError` for a folder of adapters without the base they are over."""
+    if directory.model_file.exists():
+        return
+    own = [directory.path] if (directory.path / IDENTITY_FILE).exists() else _adapter_folders(directory)
+    if own:
+        over = f"an adapter over the base {load_identity(own[0]).base}"
+        calls = ", ".join(f"model.load_adapter({str(folder)!r})" for folder in own)
+        raise RunError(f"{directory.path} is {over}; load its base and then {calls}")
+
+
+def _adapter_folders(directory: RunDirectory) -> list[Path]:
+    folder = directory.path / "adapters"
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

@@ -37,10 +37,11 @@ class Routes:
     def __post_init__(self) -> None:
         known = {BASE, *self.adapters}
         for mixture in self.mixtures:
-            strangers = sorted(set(mixture.members) - known)
-            if strangers or mixture.name in known:
-                what = f"is made of {strangers}, which are" if strangers else "has the name of another adapter, which is"
-                raise ConfigError(f"the mixture {mixture.name!r} {what} not among the adapters of the routes")
+            strangers = sorted(set(mixture.members) - (known - {BASE}))
+            if mixture.name in known:
+                raise ConfigError(f"the mixture {mixture.name!r} has the name of another adapter of the routes")
+            if strangers:
+                raise ConfigError(f"{strangers}, of which {mixture.name!r} is made, are not among the adapters")
             known.add(mixture.name)
         for task, route in self.routes.items():
             strangers = sorted(set(route.adapters) - known)

@@ -13,12 +13,14 @@ soon as a row lacks a leg, see `side_vectors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from trichord.adapters.bank import AdapterBank
+from trichord.adapters.settings import BASE
 from trichord.errors import ConfigError, DataError
 from trichord.evaluation.route import LegConfig, RouteConfig
 from trichord.evaluation.sides import unit_vectors
@@ -41,7 +43,9 @@ class Held:
 
 
 def names_of(leg: LegConfig | RouteConfig, side: SideName) -> tuple[str, ...]:
-    """Return the modality names of a side of a leg or of a route's task."""
+    """Return the modality names of a side of a leg or of a route's task; raise `ConfigError` for no side."""
+    if side not in ("query", "gallery"):
+        raise ConfigError(f"a side of a route is 'query' or 'gallery', got {side!r}")
     return leg.query if side == "query" else leg.gallery
 
 
@@ -49,6 +53,17 @@ def used_modalities(route: RouteConfig, side: SideName) -> tuple[str, ...]:
     """Return the modalities of a side that legs of a weight above 0 use, in the order of the task."""
     used = {name for leg in route.active for name in names_of(leg, side)}
     return tuple(name for name in names_of(route, side) if name in used)
+
+
+def find_makers(route: RouteConfig, side: SideName, bank: AdapterBank) -> tuple[dict[str, str], ...]:
+    """Return for each active leg: modality of the side -> the adapter that makes its vectors.
+
+    That is `BASE` where the leg's adapter leaves the modality alone, so that what is equal has one name.
+    """
+    return tuple(
+        {name: leg.adapter if name in bank.sides(leg.adapter) else BASE for name in names_of(leg, side)}
+        for leg in route.active
+    )
 
 
 def shares(route: RouteConfig) -> tuple[float, ...]:
@@ -73,14 +88,14 @@ def summed(parts: Mapping[str, Held]) -> Held:
 
 
 def side_vectors(
-    route: RouteConfig, side: SideName, vectors: Mapping[tuple[str, str], Held]
+    route: RouteConfig, side: SideName, vectors: Sequence[Mapping[str, Held]]
 ) -> Float[np.ndarray, "rows width"]:
     """Lay the legs of one side end to end; see the head of this file.
 
     Args:
         route: by scores, or of one leg.
         side: which side.
-        vectors: (adapter, modality) of every leg of the side -> its vectors, of equally many rows.
+        vectors: for each active leg, modality of the side -> its vectors, all of equally many rows.
 
     Returns:
         (rows, legs x dim) float32; of a single leg, unit vectors.
@@ -91,7 +106,7 @@ def side_vectors(
         ProtocolError: a vector is zero.
     """
     require_scores(route)
-    legs = [summed({name: vectors[leg.adapter, name] for name in names_of(leg, side)}) for leg in route.active]
+    legs = [summed(parts) for parts in vectors]
     held = np.stack([leg.held for leg in legs])
     if not held.any(axis=0).all():
         row = int(np.flatnonzero(~held.any(axis=0))[0])

@@ -69,7 +69,10 @@ class Stamp:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"stamp_format": STAMP_FORMAT, **asdict(self)}
+        data = {"stamp_format": STAMP_FORMAT, **asdict(self), "weights": list(self.weights)}
+        for name in ("space", "partner"):
+            data[name]["legs"] = list(data[name]["legs"])
+        return data
 
     def describe(self) -> str:
         """Say what they are: "gallery side of T>V: video of the base (1f0c...)"."""
