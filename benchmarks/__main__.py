@@ -20,6 +20,7 @@ from benchmarks.published_evaluation import published_evaluation
 from benchmarks.published_import import published_import
 from benchmarks.table import render
 from benchmarks.training_step import training_step_bfloat16, training_step_float32
+from benchmarks.trunk_caching import trunk_caching
 from trichord.files import write_json
 
 ALL: tuple[Callable[[bool], Outcome], ...] = (
@@ -36,6 +37,7 @@ ALL: tuple[Callable[[bool], Outcome], ...] = (
     adapter_cost_transformer,
     adapter_switching,
     adapter_mixing,
+    trunk_caching,
 )
 
 

@@ -23,7 +23,7 @@ from trichord.batch import Features
 from trichord.encoders import JointEncoder
 from trichord.modality import AUDIO, TEXT, VIDEO
 from trichord.randomness import torch_generator
-from trichord.shapes import Float, Tensor
+from trichord.shapes import Tensor
 
 BASE_HASH = "benchmark"
 LOADED = (1, 4, 16, 64)
@@ -216,7 +216,7 @@ class PlainBank:
         peft.set_peft_model_state_dict(self.model, drawn_tensors(own, number), adapter_name=name)
 
 
-def drawn_tensors(shapes: Mapping[str, Tensor], number: int) -> dict[str, Float[Tensor, "..."]]:
+def drawn_tensors(shapes: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
     """Return small random tensors of the given names and shapes, the same ones for every side."""
     generator = torch_generator(number, "benchmark adapter")
     return {name: 0.02 * torch.randn(shapes[name].shape, generator=generator) for name in sorted(shapes)}
@@ -228,4 +228,3 @@ def _chosen(features: Mapping[str, Features], rows: Tensor) -> dict[str, Feature
         name: Features(held.values[rows], places, None if held.lengths is None else held.lengths[rows])
         for name, held in features.items()
     }
-

@@ -1,4 +1,4 @@
-"""Makes the helper modules of this folder importable from every test, and spares every process what another has done."""
+"""Makes the helper modules of this folder importable from every test, and spares processes repeated work."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from benchmarks import adapter_cost
 from benchmarks.adapter_cost import FULL, LARGEST_SHARE, SUBJECTS, Learner, compare, prepare, run_apart, ways_of
 from benchmarks.adapter_switching import QUICKLY_MIXED, adapter_mixing, adapter_switching, mixing_calls
 from benchmarks.memory_split import measure_step
+from benchmarks.trunk_caching import QUICK_SIZE, make_epochs, trunk_caching, write_clips
 from trichord.training.optimization import OptimizerConfig, build_optimizer
 
 ROWS = 6
@@ -112,3 +113,24 @@ def test_the_benchmarks_of_many_adapters_run() -> None:
     assert mixing.ratio is not None
     assert "adapter_names of PEFT" in mixing.extra
 
+
+@pytest.mark.parametrize(
+    ("sides", "depths"),
+    [(("audio",), {"audio": "trunk", "text": "encoder"}), (("audio", "text"), {"audio": "trunk"})],
+)
+def test_an_epoch_from_the_cache_has_the_losses_of_one_without(
+    sides: tuple[str, ...], depths: dict[str, str], tmp_path: Path
+) -> None:
+    epochs = make_epochs(write_clips(tmp_path / "data", QUICK_SIZE, 8), QUICK_SIZE, sides, tmp_path / "cache")
+    assert epochs.depths == depths
+    assert epochs.cache_bytes > 0
+    for _ in range(2):
+        expected = epochs.plain()
+        assert len(expected) == 2
+        assert epochs.cached() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_benchmark_of_trunk_caching_runs() -> None:
+    outcome = trunk_caching(True)
+    assert outcome.ratio is not None
+    assert "adapters on both sides" in outcome.extra

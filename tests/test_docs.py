@@ -1,7 +1,12 @@
-"""Every command and every snippet that the documentation shows is run, in the order shown."""
+"""Every command and every snippet that the documentation shows is run, in the order shown.
+
+The slow suite runs them exactly as shown, each in a process of its own. The default suite runs the same ones with fewer
+epochs, one after another in one process; what needs several processes gets them there too.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +21,29 @@ README, JAPANESE = ROOT / "README.md", ROOT / "README.ja.md"
 PAGES = sorted([README, JAPANESE, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
+# What shortens a command that is shown, without taking a word of it away.
+SHORTER = {
+    "trichord study orders": "--workers 1 --set.stages.0.epochs 2 --set.stages.1.epochs 2",
+    "trichord train --data clips --order VT_A --out runs/vt_a": "--set.stages.0.epochs 2 --set.stages.1.epochs 2",
+    "trichord train --data clips --order VT_A --out runs/longer": "--set.stages.1.epochs 2",
+    "torchrun": "--set.stages.0.epochs 2",
+}
+IN_TURN = """
+import gc, json, sys
+import trichord.cli.study_orders
+from trichord.cli.main import main
+gc.freeze()
+for kind, shown in json.load(sys.stdin):
+    print(kind, shown)
+    exec(compile(shown, "<shown>", "exec"), {}) if kind == "python" else main(shown)
+"""
+QUICK_DEMO = """
+import trichord.cli.demo as demo
+shorter = {"stages.0.epochs": 10, "stages.1.epochs": 10}
+study = demo.OrdersStudy
+demo.OrdersStudy = lambda **settings: study(**settings | {"changes": shorter, "refit": False, "baseline": None})
+demo.run(["--out", "demo", "--seeds", "1", "--workers", "1", "--options.no-progress"])
+"""
 TARGETS = re.compile(r"`make ([a-z-]+)`|^make ([a-z-]+)", re.MULTILINE)
 
 
@@ -33,7 +61,7 @@ def what_make_runs(target: str) -> str:
     return rule.splitlines()[1].strip().replace("$(BIN)/", "")
 
 
-def run_in(folder: Path, words: list[str]) -> str:
+def run_in(folder: Path, words: list[str], typed: str = "") -> str:
     scripts = Path(sys.executable).parent
     environment = os.environ | {
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
@@ -41,7 +69,7 @@ def run_in(folder: Path, words: list[str]) -> str:
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=folder, env=environment, input=typed, capture_output=True, text=True)
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -61,14 +89,63 @@ def run_blocks(chosen: list[tuple[str, str]], folder: Path) -> None:
                 run_in(folder, shlex.split(command))
 
 
-@pytest.mark.timeout(480)
-def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
+def shown_in_the_readme() -> list[tuple[str, str]]:
     shown = [(language, block) for language, block in blocks(README) if not is_about_published_files(block)]
     assert [language for language, _ in shown] == ["bash", "python", "bash", "bash", "bash", "python"]
-    run_blocks(shown, tmp_path)
-    for folder in ("study", "comparison"):
-        assert (tmp_path / folder / "report.html").exists()
-    assert (tmp_path / "runs" / "two-processes" / "model.safetensors").exists()
+    return shown
+
+
+def run_in_turn(chosen: list[tuple[str, str]], folder: Path) -> list[str]:
+    """Run blocks with what shortens them, as few processes as can be; return the beginnings that found a command."""
+    waiting: list[tuple[str, str | list[str]]] = []
+    found = []
+
+    def catch_up() -> None:
+        if waiting:
+            run_in(folder, [sys.executable, "-c", IN_TURN], json.dumps(waiting))
+            waiting.clear()
+
+    for language, block in chosen:
+        if language == "python":
+            waiting.append(("python", block))
+            continue
+        for command in commands(block):
+            words = shlex.split(command)
+            for beginning, more in SHORTER.items():
+                if " ".join(words).startswith(beginning):
+                    words += more.split()
+                    found.append(beginning)
+            if words[0] == "trichord":
+                waiting.append(("trichord", words[1:]))
+            elif words != ["make", "demo"]:
+                catch_up()
+                run_in(folder, words)
+    catch_up()
+    return found
+
+
+def check_what_the_readme_left(folder: Path) -> None:
+    for name in ("study", "comparison"):
+        assert (folder / name / "report.html").exists()
+    for name in ("vt_a", "longer", "two-processes"):
+        assert (folder / "runs" / name / "model.safetensors").exists()
+
+
+@pytest.mark.timeout(480)
+def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
+    assert run_in_turn(shown_in_the_readme(), tmp_path) == list(SHORTER), "every command to shorten is shown, once"
+    check_what_the_readme_left(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(480)
+def test_the_readme_exactly_as_shown(tmp_path: Path) -> None:
+    run_blocks(shown_in_the_readme(), tmp_path)
+    check_what_the_readme_left(tmp_path)
+
+
+def test_the_command_is_installed(tmp_path: Path) -> None:
+    assert run_in(tmp_path, ["trichord", "--version"]).count(".") == 2
 
 
 @pytest.mark.slow
@@ -80,7 +157,14 @@ def test_the_published_files_of_the_readme(tmp_path: Path) -> None:
     assert (tmp_path / "reproduction" / "report.html").exists()
 
 
-@pytest.mark.parametrize("seeds", [pytest.param("1", id="one seed"), pytest.param("3", marks=pytest.mark.slow)])
+def test_a_quick_demo_finds_the_planted_winners(tmp_path: Path) -> None:
+    assert what_make_runs("demo") == "trichord demo --out demo", "what QUICK_DEMO shortens"
+    assert "8 of 8 planted winners won" in run_in(tmp_path, [sys.executable, "-c", QUICK_DEMO])
+    assert (tmp_path / "demo" / "study" / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", ["1", "3"])
 def test_the_demo_finds_the_planted_winners(seeds: str, tmp_path: Path) -> None:
     out = run_in(tmp_path, [*shlex.split(what_make_runs("demo")), "--seeds", seeds])
     assert "8 of 8 planted winners won" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -67,14 +68,18 @@ def within(sides: Sequence[str]) -> list[str]:
     return [f"encoders.{side}" for side in sides]
 
 
+@cache
 def learnt(
-    name: str, sides: Sequence[str], config: LowRankConfig = CONVOLUTIONS, encoder: JointEncoder | None = None
+    name: str, sides: tuple[str, ...], config: LowRankConfig = CONVOLUTIONS
 ) -> tuple[SavedAdapter, AdapterIdentity]:
     """An adapter that has learnt over the base."""
-    fresh = base() if encoder is None else encoder
+    return learnt_over(base(), name, sides, config)
+
+
+def learnt_over(
+    fresh: JointEncoder, name: str, sides: tuple[str, ...], config: LowRankConfig
+) -> tuple[SavedAdapter, AdapterIdentity]:
     low_rank, origin = LowRank(fresh), base_hash(fresh)
-    if config.targets != "linear" and "text" in sides and config.initial == "pissa":
-        raise AssertionError("not a case")
     low_rank.attach(name, config, within(sides))
     start = {key: tensor.clone() for key, tensor in low_rank.tensors(name).items()}
     stir(low_rank, name)

@@ -352,19 +352,17 @@ def test_switching_touches_every_layer_equally_often_whatever_is_attached() -> N
 @pytest.mark.parametrize("num_layers", [3, 25])
 def test_the_layers_that_are_named_get_matrices_and_no_others(num_layers: int) -> None:
     """PEFT reads names as endings, and shortens lists of twenty or more."""
-    module = nn.Sequential(
-        *[nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for _ in range(num_layers)], nn.Linear(2, 2)
-    )
-    low_rank = LowRank(module)
-    low_rank.attach("VT", LowRankConfig(rank=1, targets=r"\d+\.1"))
-    low_rank.attach("VA", LowRankConfig(rank=1, targets=str(num_layers)))
-    low_rank.attach("AT", LowRankConfig(rank=1, targets=r"1\.0"))
-    assert low_rank.saved("VT").settings["target_modules"] == sorted(f"{i}.1" for i in range(num_layers))
-    assert {key.split(".lora")[0] for key in low_rank.tensors("VT")} == {
-        f"base_model.model.{i}.1" for i in range(num_layers)
-    }
-    assert {key.split(".lora")[0] for key in low_rank.tensors("VA")} == {f"base_model.model.{num_layers}"}
-    assert {key.split(".lora")[0] for key in low_rank.tensors("AT")} == {"base_model.model.1.0"}
+    blocks = {f"b{i}": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for i in range(num_layers)}
+    low_rank = LowRank(nn.ModuleDict({**blocks, "1": nn.Linear(2, 2)}))
+    low_rank.attach("VT", LowRankConfig(rank=1, targets=r"b\d+\.1"))
+    low_rank.attach("VA", LowRankConfig(rank=1, targets="1"))
+    low_rank.attach("AT", LowRankConfig(rank=1, targets=r"b1\.0"))
+    expected = {"VT": {f"b{i}.1" for i in range(num_layers)}, "VA": {"1"}, "AT": {"b1.0"}}
+    for name, layers in expected.items():
+        assert low_rank.saved(name).settings["target_modules"] == sorted(layers)
+        assert {key.split(".lora")[0] for key in low_rank.tensors(name)} == {
+            f"base_model.model.{layer}" for layer in layers
+        }
     low_rank.attach_saved("again", low_rank.saved("VT"), "memory")
     assert low_rank.saved("again").settings == low_rank.saved("VT").settings | {"inference_mode": True}
 
@@ -462,6 +460,15 @@ def test_convolutions_that_matrices_do_not_follow_are_refused(layer: nn.Module, 
     with pytest.raises(ConfigError, match=why):
         LowRank(module).attach("VT", LowRankConfig(rank=2, targets="linear and convolution"))
     assert module[0] is layer
+
+
+def test_dora_refuses_weights_without_a_direction() -> None:
+    """It would divide by their length and make every vector NaN."""
+    module = Layers()
+    module.linear.weight.data[1] = 0
+    with pytest.raises(ConfigError, match="linear has an output whose weights are all zero"):
+        LowRank(module).attach("VT", LowRankConfig(weight_decomposed=True))
+    LowRank(module).attach("VT", LowRankConfig())
 
 
 def test_a_layer_that_is_never_called_gets_no_matrices() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,17 @@ SCALES = {"VT": 7 / 3, "VA": 5 / 2**0.5, "AT": 1 / 4}
 """alpha / r, alpha / sqrt(r), and that of an adapter of twice the rank with twice the alpha."""
 
 
+@pytest.fixture(scope="module")
 def members() -> AdapterBank:
-    """Three adapters of different rank, sides and scale, none of which is 1."""
     return bank_of(**MEMBERS)
+
+
+@pytest.fixture
+def bank(members: AdapterBank) -> Iterator[AdapterBank]:
+    """Three adapters of different rank, sides and scale, none of which is 1; mixtures go when the test ends."""
+    yield members
+    for name in set(members.names) - set(MEMBERS):
+        members.remove(name)
 
 
 def layers(bank: AdapterBank) -> dict[str, tuple[int, ...]]:
@@ -87,8 +96,9 @@ WEIGHTS = [
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=str)
 @pytest.mark.parametrize("kind", ["concatenation", "sum"])
-def test_concatenation_and_sum_are_the_weighted_sum_of_the_changes(weights: dict[str, float], kind: Any) -> None:
-    bank = members()
+def test_concatenation_and_sum_are_the_weighted_sum_of_the_changes(
+    bank: AdapterBank, weights: dict[str, float], kind: Any
+) -> None:
     assert bank.mix(config(weights, kind=kind, rank=20 if kind == "sum" else None)) == "mixed"
     expected = {layer: sum(found) for layer in layers(bank) if (found := changes(bank, layer, weights))}
     check(bank, expected)  # type: ignore[arg-type]
@@ -97,8 +107,7 @@ def test_concatenation_and_sum_are_the_weighted_sum_of_the_changes(weights: dict
         assert bank.saved("mixed").settings["r"] <= sum(ranks[name] for name in weights)
 
 
-def test_vectors_under_a_mixture_are_those_of_weights_with_the_sum_added() -> None:
-    bank = members()
+def test_vectors_under_a_mixture_are_those_of_weights_with_the_sum_added(bank: AdapterBank) -> None:
     weights = {"VT": 0.5, "VA": -0.25, "AT": 0.8}
     bank.mix(config(weights))
     reference = base()
@@ -116,8 +125,7 @@ def test_vectors_under_a_mixture_are_those_of_weights_with_the_sum_added() -> No
     assert same(vectors(bank.export("mixed")), vectors(reference), 5e-5)
 
 
-def test_a_sum_is_cut_to_the_nearest_of_its_rank() -> None:
-    bank = members()
+def test_a_sum_is_cut_to_the_nearest_of_its_rank(bank: AdapterBank) -> None:
     weights = {"VT": 0.5, "VA": -0.25, "AT": 0.8}
     bank.mix(config(weights, kind="sum", rank=2))
     expected = {
@@ -129,8 +137,7 @@ def test_a_sum_is_cut_to_the_nearest_of_its_rank() -> None:
     assert bank.saved("mixed").settings["r"] == 2
 
 
-def test_without_a_rank_a_sum_has_the_largest_of_its_members() -> None:
-    bank = members()
+def test_without_a_rank_a_sum_has_the_largest_of_its_members(bank: AdapterBank) -> None:
     bank.mix(config({"VT": 1.0, "VA": 1.0}, kind="sum"))
     assert bank.saved("mixed").settings["r"] == 3
 
@@ -178,8 +185,7 @@ def ties_reference(members: list[np.ndarray], density: float) -> np.ndarray:
 
 @pytest.mark.parametrize("density", [0.2, 0.5, 1.0])
 @pytest.mark.parametrize("weights", WEIGHTS[:3], ids=str)
-def test_ties_is_that_of_the_paper(weights: dict[str, float], density: float) -> None:
-    bank = members()
+def test_ties_is_that_of_the_paper(bank: AdapterBank, weights: dict[str, float], density: float) -> None:
     bank.mix(config(weights, kind="ties", density=density, rank=20))
     expected = {
         layer: ties_reference(found, density) for layer in layers(bank) if (found := changes(bank, layer, weights))
@@ -211,8 +217,7 @@ def test_dare_drops_and_scales_up() -> None:
     np.testing.assert_allclose(found.numpy(), reference)
 
 
-def test_dare_depends_on_its_seed_alone() -> None:
-    bank = members()
+def test_dare_depends_on_its_seed_alone(bank: AdapterBank) -> None:
     weights = {"VT": 1.0, "VA": -0.5}
     found: list[dict[str, Tensor]] = []
     for seed in (1, 1, 2):
@@ -230,8 +235,7 @@ def test_dare_depends_on_its_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5, 9])
-def test_cutting_a_product_is_cutting_its_matrix(rank: int) -> None:
-    bank = members()
+def test_cutting_a_product_is_cutting_its_matrix(bank: AdapterBank, rank: int) -> None:
     change = bank._low_rank.factors("AT")["encoders.text.unit.context"]
     by_matrix, by_factors = cut(change.left @ change.right, rank), cut_product(change, rank)
     torch.testing.assert_close(by_factors.left @ by_factors.right, by_matrix.left @ by_matrix.right, atol=1e-5, rtol=0)
@@ -240,8 +244,7 @@ def test_cutting_a_product_is_cutting_its_matrix(rank: int) -> None:
     assert by_factors.right.shape[0] <= rank
 
 
-def test_mixing_changes_neither_base_nor_members() -> None:
-    bank = members()
+def test_mixing_changes_neither_base_nor_members(bank: AdapterBank) -> None:
     before = {name: bank.saved(name).hash for name in bank.names}
     plain = vectors(bank.encoder)
     for kind in ("concatenation", "sum", "ties", "dare"):
@@ -268,8 +271,7 @@ def test_an_adapter_that_still_learns_from_the_weights_mixes_by_what_it_learnt()
     assert not same(found, vectors(base()), 1e-3)
 
 
-def test_what_cannot_be_mixed_is_refused_and_changes_nothing() -> None:
-    bank = members()
+def test_what_cannot_be_mixed_is_refused_and_changes_nothing(bank: AdapterBank) -> None:
     bank.add(*learnt("VT", SIDES["VT"], LowRankConfig(weight_decomposed=True)), "dora")
     before = set(bank.encoder.state_dict())
 

@@ -5,6 +5,7 @@ import shutil
 import struct
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import adapter_cases
 import peft
 import pytest
 import torch
-from adapter_cases import CONVOLUTIONS, SIDES, bank_of, base, base_hash, learnt, reload, same, save, vectors
+from adapter_cases import CONVOLUTIONS, SIDES, bank_of, base, base_hash, learnt_over, reload, same, save, vectors
 from safetensors.torch import load_file, save_file
 
 from trichord.adapters.bank import AdapterBank
@@ -108,12 +109,12 @@ def test_more_than_twenty_layers_are_saved_by_their_full_names(tmp_path: Path) -
     deep = AudioEncoderConfig(input_dim=5, output_dim=6, widths=(4, 4, 4, 4, 4))
     config = JointEncoderConfig(encoders={**adapter_cases.CONFIG.encoders, "audio": deep})
     encoder = base(config=config)
-    saved, identity = learnt("VA", SIDES["VA"], CONVOLUTIONS, encoder)
+    saved, identity = learnt_over(encoder, "VA", SIDES["VA"], CONVOLUTIONS)
     assert len(saved.settings["target_modules"]) > 20
     write_adapter(tmp_path, saved, identity)
     fresh = base(config=config)
     bank = AdapterBank(fresh, base_hash(fresh))
-    bank.add(*learnt("AT", SIDES["AT"], CONVOLUTIONS, base(config=config)))
+    bank.add(*learnt_over(base(config=config), "AT", SIDES["AT"], CONVOLUTIONS))
     bank.load(tmp_path)
     loaded = peft.PeftModel.from_pretrained(base(config=config), str(tmp_path)).eval()
     assert same(vectors_under(bank, "VA"), vectors(loaded.base_model.model))
@@ -154,6 +155,8 @@ def test_what_started_from_the_weights_becomes_an_ordinary_adapter(initial: Any,
     with low_rank.active("VA"), torch.no_grad():
         found = (layer(values) - layer(torch.zeros(1, 7))).T.double()
     torch.testing.assert_close(found, weight + expected, atol=1e-5, rtol=1e-5)
+    merged = low_rank.merged("VA").get_parameter("encoders.video.unit.projection.weight").double()
+    torch.testing.assert_close(merged, weight + expected, atol=1e-5, rtol=1e-5)
     low_rank.merge("VA")
     torch.testing.assert_close(
         encoder.encoder("video").get_parameter("unit.projection.base_layer.weight").double(),
@@ -323,22 +326,34 @@ def bank() -> AdapterBank:
     return bank_of(VT=CONVOLUTIONS)
 
 
+@dataclass(frozen=True)
+class Expected:
+    names: set[str]
+    plain: dict[str, Tensor]
+    moved: dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def expected(bank: AdapterBank) -> Expected:
+    """The bank before anything bad is loaded."""
+    return Expected(set(bank.encoder.state_dict()), vectors(bank.encoder), vectors_under(bank, "VT"))
+
+
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
 def test_bad_folders_end_in_one_error_and_change_nothing(
-    change: Change, message: str, good: Path, bank: AdapterBank, tmp_path: Path
+    change: Change, message: str, good: Path, bank: AdapterBank, expected: Expected, tmp_path: Path
 ) -> None:
     folder = tmp_path / "VA"
     shutil.copytree(good, folder)
     change(folder)
-    plain, moved, state = vectors(bank.encoder), vectors_under(bank, "VT"), set(bank.encoder.state_dict())
     with pytest.raises(TrichordError, match=message) as caught:
         bank.load(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert bank.names == ("VT",)
-    assert set(bank.encoder.state_dict()) == state
-    assert same(vectors(bank.encoder), plain)
-    assert same(vectors_under(bank, "VT"), moved)
+    assert set(bank.encoder.state_dict()) == expected.names
+    assert same(vectors(bank.encoder), expected.plain)
+    assert same(vectors_under(bank, "VT"), expected.moved)
 
 
 def test_the_good_folder_loads(good: Path, tmp_path: Path) -> None:

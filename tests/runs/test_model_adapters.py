@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,36 @@ def test_stored_vectors_rank_as_the_evaluation_does(model: Model, dataset: Datas
     np.testing.assert_array_equal([dataset.ids[item] for item in expected.query_items], query.file.ids)
     np.testing.assert_array_equal(expected.query_instances, query.file.instances)
     np.testing.assert_allclose(np.asarray(ranks), expected.scores.rank, atol=0)
+
+
+def test_stored_sides_of_a_route_by_ranks_are_fused_in_the_search(model: Model, dataset: Dataset) -> None:
+    route, items = replace(TWO_LEGS, fusion="ranks", rank_constant=3.0), dataset.split("test")
+    with pytest.raises(ConfigError, match="by ranks has no vectors whose dot product is its score"):
+        model.encode_query({"text": TEXT}, route=route)
+    query, gallery = (encode_split(model, dataset, items, route, side).file for side in ("query", "gallery"))
+    found = search(query, gallery, k=len(gallery))
+    lacking = ~dataset.has("audio")[items]
+    assert lacking.any()
+    scores = []
+    for leg in route.legs:
+        single = RouteConfig(query=leg.query, gallery=leg.gallery, legs=(leg,))
+        one, other = (encode_split(model, dataset, items, single, side) for side in ("query", "gallery"))
+        cosine = np.full((len(query), len(items)), -np.inf)
+        there = np.array([dataset.ids[item] not in other.left_out for item in items])
+        cosine[:, there] = one.file.vectors @ other.file.vectors.T
+        scores.append(cosine)
+    for row in range(len(query)):
+        fused = []
+        for place in range(len(items)):
+            shared = [n for n in (0, 1) if not (n == 1 and lacking[place])]
+            value = {n: 1 / (3 + 1 + int((scores[n][row] > scores[n][row, place]).sum())) for n in shared}
+            weight = {0: 1.0, 1: 0.5}
+            fused.append(sum(weight[n] * value[n] for n in shared) / sum(weight[n] for n in shared))
+        order = np.lexsort((np.arange(len(items)), -np.float32(fused)))
+        np.testing.assert_array_equal(found.top.rows[row], order)
+    weighted = encode_split(model, dataset, items, TWO_LEGS, "gallery").file
+    with pytest.raises(RunError, match=r"rank_constant of the queries is 3\.0, that of the gallery None"):
+        search(query, weighted)
 
 
 def test_items_without_a_side_are_left_out_and_named(model: Model, dataset: Dataset) -> None:

@@ -127,11 +127,27 @@ def test_repeated_runs_are_bit_equal_and_seeds_differ(whole: Path, tmp_path: Pat
         assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
+STOPS = [
+    Position(0, 0, 1),
+    Position(0, 1, 2),
+    Position(0, 3, 0),
+    Position(1, 0, 1),
+    Position(1, 2, 1),
+    Position(1, 3, 0),
+]
+# A stop within an epoch, one within a stage that starts from another, and one at the end, with checkpoints at every step
+# or at every second one (which repeats a step); the slow suite tries all of them.
+FAST = {(STOPS[1], 2), (STOPS[3], 1), (STOPS[5], 2)}
+
+
 @pytest.mark.parametrize(
-    "position",
-    [Position(0, 0, 1), Position(0, 1, 2), Position(0, 3, 0), Position(1, 0, 1), Position(1, 2, 1), Position(1, 3, 0)],
+    ("position", "every"),
+    [
+        pytest.param(stop, every, marks=() if (stop, every) in FAST else pytest.mark.slow)
+        for every in (1, 2)
+        for stop in STOPS
+    ],
 )
-@pytest.mark.parametrize("every", [1, 2])
 def test_any_stop_is_taken_up_bit_equal(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: Position, every: int
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from trichord.errors import ConfigError, DataError, ProtocolError
 from trichord.evaluation.route import LegConfig, RouteConfig
 from trichord.metrics.fusion import fuse
-from trichord.runs.side_vectors import Held, side_vectors, summed
+from trichord.runs.side_vectors import Held, require_scores, side_vectors, summed
 
 RNG = np.random.default_rng(0)
 WEIGHTED = RouteConfig(
@@ -90,8 +90,8 @@ def test_what_cannot_be_said_by_vectors_is_refused() -> None:
             [{"video": drawn(2, lacking)}, {"audio": drawn(2, lacking)}, {"video": drawn(2, lacking)}],
         )
     by_ranks = RouteConfig(query=("text",), gallery=("video", "audio"), legs=WEIGHTED.legs, fusion="ranks")
-    with pytest.raises(ConfigError, match=r"by ranks has no vectors of its own.*text > video under VT; text > audio"):
-        side_vectors(by_ranks, "query", [{"text": drawn(2)}] * 3)
+    with pytest.raises(ConfigError, match=r"by ranks has no vectors whose dot.*text > video under VT; text > audio"):
+        require_scores(by_ranks)
     zero = Held(np.zeros((2, 5), np.float32), np.ones(2, bool))
     with pytest.raises(ProtocolError, match="zero"):
         side_vectors(WEIGHTED, "query", [{"text": zero}] * 3)

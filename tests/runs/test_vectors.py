@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from trichord.errors import ConfigError, RunError
-from trichord.runs.search import search, top_rows
+from trichord.runs.search import search, top_fused, top_rows
 from trichord.runs.stamps import Space, Stamp
 from trichord.runs.vectors import VectorFile, join_vectors, load_vectors, save_vectors
 from trichord.training.checkpoint import load_tensors, save_tensors
@@ -119,3 +119,12 @@ def test_a_search_of_two_spaces_is_refused() -> None:
     with pytest.raises(ConfigError, match="k = 0"):
         search(drawn(2, QUERY), drawn(4), 0)
     assert search(drawn(2, QUERY), drawn(4), 10).top.rows.shape == (2, 4)
+
+
+def test_a_query_that_shares_no_leg_with_what_it_asks_for_is_refused() -> None:
+    one, zero = torch.eye(2), torch.zeros(2, 2)
+    queries = torch.cat([zero, one], dim=1)
+    gallery = torch.cat([one, torch.stack([one[0], zero[0]])], dim=1)  # the second row lacks the leg of the queries
+    assert top_fused(queries, gallery, 1, [1.0, 1.0], 60.0).rows.tolist() == [[0], [0]]
+    with pytest.raises(RunError, match="query row 0 shares no leg with some of the 2 rows it asks for"):
+        top_fused(queries, gallery, 2, [1.0, 1.0], 60.0)

@@ -1,6 +1,7 @@
 """The general study: what is finished is skipped, what was cut off goes on, what fails stops nothing else."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,52 +30,57 @@ def plan(dataset: Dataset, out: Path, seeds: int = 2, **changes: object) -> list
     return [PlannedRun(out / f"seed-{c.seed}", replaced(c, SHORT | changes), c) for c in recipes]
 
 
-def test_finished_runs_are_left_alone_and_the_order_is_that_of_the_plan(tmp_path: Path) -> None:
-    dataset = small_dataset(tmp_path)
-    first = run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
-    stamp = first[0].model_file.stat().st_mtime_ns
-    done = run_planned(plan(dataset, tmp_path / "study", 2), dataset, workers=1, options=QUIET)
+@pytest.fixture
+def begun(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Path:
+    """A copy of a folder with data and a study of one finished run."""
+    return Path(shutil.copytree(finished, tmp_path_factory.mktemp("begun") / "copy"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    dataset = small_dataset(folder)
+    run_planned(plan(dataset, folder / "study", 1), dataset, workers=1, options=QUIET)
+    return folder
+
+
+def test_finished_runs_are_left_alone_and_the_order_is_that_of_the_plan(begun: Path) -> None:
+    dataset = small_dataset(begun)
+    first = RunDirectory(begun / "study" / "seed-0")
+    stamp = first.model_file.stat().st_mtime_ns
+    done = run_planned(plan(dataset, begun / "study", 2), dataset, workers=1, options=QUIET)
     assert [directory.path.name for directory in done] == ["seed-0", "seed-1"]
     assert all(directory.finished for directory in done)
-    assert first[0].model_file.stat().st_mtime_ns == stamp
+    assert first.model_file.stat().st_mtime_ns == stamp
 
 
-def test_two_workers_come_to_the_same_weights_as_one(tmp_path: Path) -> None:
+def test_a_run_that_fails_is_named_and_the_others_are_those_of_one_worker(tmp_path: Path) -> None:
     dataset = small_dataset(tmp_path)
-    one = run_planned(plan(dataset, tmp_path / "one"), dataset, workers=1, options=QUIET)
-    two = run_planned(plan(dataset, tmp_path / "two"), dataset, workers=2, options=QUIET)
-    for a, b in zip(one, two, strict=True):
-        left, right = load_file(a.model_file), load_file(b.model_file)
-        assert all(left[name].equal(right[name]) for name in left)
+    for workers in (1, 2):
+        plans = plan(dataset, tmp_path / str(workers), 3)
+        broken = replaced(plans[0].config, {"stages.0.optimizer.learning_rate": 1e38})
+        plans[0] = PlannedRun(plans[0].folder, broken, plans[0].recipe)
+        with pytest.raises(RunError, match=r"1 of 3 runs failed; the others are finished:\n.*seed-0: .+"):
+            run_planned(plans, dataset, workers=workers, options=QUIET)
+        assert RunDirectory(plans[0].folder).status()["state"] == "failed"
+        assert all(RunDirectory(planned.folder).finished for planned in plans[1:])
+    for seed in (1, 2):
+        one, two = (load_file(tmp_path / str(workers) / f"seed-{seed}" / "model.safetensors") for workers in (1, 2))
+        assert all(one[name].equal(two[name]) for name in one)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_fails_is_named_and_the_others_are_finished(tmp_path: Path, workers: int) -> None:
-    dataset = small_dataset(tmp_path)
-    plans = plan(dataset, tmp_path / "study")
-    broken = replaced(plans[0].config, {"stages.0.optimizer.learning_rate": 1e38})
-    plans[0] = PlannedRun(plans[0].folder, broken, plans[0].recipe)
-    with pytest.raises(RunError, match=r"1 of 2 runs failed; the others are finished:\n.*seed-0: .+"):
-        run_planned(plans, dataset, workers=workers, options=QUIET)
-    assert RunDirectory(plans[0].folder).status()["state"] == "failed"
-    assert RunDirectory(plans[1].folder).finished
-
-
-def test_a_finished_run_of_other_settings_is_refused_not_reused(tmp_path: Path) -> None:
-    dataset = small_dataset(tmp_path)
-    run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
-    other = plan(dataset, tmp_path / "study", 1, **{"stages.0.epochs": 2})
+def test_a_finished_run_of_other_settings_is_refused_not_reused(begun: Path) -> None:
+    dataset = small_dataset(begun)
+    other = plan(dataset, begun / "study", 1, **{"stages.0.epochs": 2})
     with pytest.raises(RunError, match=r"holds another experiment \(stages.0.epochs: 3 there, 2 here\)"):
         run_planned(other, dataset, workers=1, options=QUIET)
 
 
-def test_a_finished_run_on_other_data_is_refused_not_reused(tmp_path: Path) -> None:
-    dataset = small_dataset(tmp_path)
-    run_planned(plan(dataset, tmp_path / "study", 1), dataset, workers=1, options=QUIET)
-    other = write_planted(tmp_path / "data", replace(SMALL, seed=99), overwrite=True)
+def test_a_finished_run_on_other_data_is_refused_not_reused(begun: Path) -> None:
+    other = write_planted(begun / "data", replace(SMALL, seed=99), overwrite=True)
     with pytest.raises(RunError, match="was begun on data 'planted' with fingerprint"):
-        run_planned(plan(other, tmp_path / "study", 2), other, workers=1, options=QUIET)
-    assert not (tmp_path / "study" / "seed-1").exists(), "nothing is trained before the folders were checked"
+        run_planned(plan(other, begun / "study", 2), other, workers=1, options=QUIET)
+    assert not (begun / "study" / "seed-1").exists(), "nothing is trained before the folders were checked"
 
 
 def test_an_interruption_stops_the_study_after_the_run_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

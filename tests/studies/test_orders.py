@@ -146,9 +146,9 @@ def test_bad_studies_are_refused_before_anything_is_trained(folder: Path, tmp_pa
 
 
 def test_a_change_is_made_where_an_order_has_its_place(folder: Path, tmp_path: Path) -> None:
-    study = replace(small_study(num_seeds=1), changes=SHORT | {"stages.1.epochs": 2})
+    study = small_study(num_seeds=1, refit=False, changes=SHORT | {"stages.1.epochs": 2})
     run_orders_study(study, small_dataset(folder), tmp_path / "study", workers=1, options=QUIET)
-    record = RunDirectory(tmp_path / "study" / "selection" / "VT_A" / "seed-0").record()
+    record = RunDirectory(tmp_path / "study" / "runs" / "VT_A" / "seed-0").record()
     assert record.config.stages[1].epochs == 2
     assert record.changes["stages.1.epochs"] == (planted(small_dataset(folder).spec, "VT_A").stages[1].epochs, 2)
-    assert "stages.1.epochs" not in RunDirectory(tmp_path / "study" / "selection" / "AVT" / "seed-0").record().changes
+    assert "stages.1.epochs" not in RunDirectory(tmp_path / "study" / "runs" / "AVT" / "seed-0").record().changes

@@ -119,7 +119,13 @@ class LowRank:
                 raise ConfigError(
                     f"initial={config.initial!r} is for linear layers, {target} is a convolution; start from kaiming"
                 )
-            smaller = min(layer.get_parameter("weight").shape)
+            weight = layer.get_parameter("weight").detach()
+            if config.weight_decomposed and not bool(weight.flatten(1).any(dim=1).all()):
+                raise ConfigError(
+                    f"{target} has an output whose weights are all zero: they have no direction, which "
+                    "weight_decomposed (DoRA) divides by"
+                )
+            smaller = min(weight.shape)
             if config.starts_from_weights and config.rank > smaller:
                 raise ConfigError(
                     f"initial={config.initial!r} takes {config.rank} directions out of {target}, which has {smaller}; "

@@ -34,6 +34,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "print the table of several runs, with intervals and paired differences"),
     "report modalities": ("report_modalities", "say whether audio, or any further modality, helps on a task"),
     "study orders": ("study_orders", "train and compare several orders over several seeds"),
+    "study pairs": (
+        "study_pairs",
+        "learn an adapter per pair, choose every task's route, and compare with specialists",
+    ),
+    "route": ("route", "choose the route of every task over a finished run and its adapters"),
     "reproduce": ("reproduce", "fill the table of the lab from published files, beside all quoted rows"),
     "doctor": ("doctor", "print what is installed and whether it works"),
 }

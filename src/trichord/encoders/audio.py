@@ -78,6 +78,7 @@ class AudioEncoder(Encoder):
     """
 
     sequences = True
+    trunk_name = "trunk"
 
     def __init__(self, config: AudioEncoderConfig) -> None:
         super().__init__(config)
@@ -94,16 +95,23 @@ class AudioEncoder(Encoder):
         Raises:
             DataError: features are no sequences of mel frames, or one has no frame.
         """
+        return self.head(self.below_head(features))
+
+    def below_head(self, features: Features) -> Float[Tensor, "rows width"]:
+        """Return the average over time of the trunk's positions; see `forward`."""
         values = self.checked_values(features)
         values, lengths = self._cut(values, checked_lengths(features, minimum=1))
         padding = ~true_positions(lengths, values.shape[1])[:, :, None]
         values = values.masked_fill(padding, self.padding_value)
         positions = self.trunk(values, lengths if self.mask_padding else None)
         if self.mask_padding or not self.training:
-            pooled = mean_of_first(positions, (lengths // self.trunk.reduction).clamp_min(1))
-        else:
-            pooled = positions.mean(dim=1)
-        return Encoded(self.projection(self.unit(pooled)), pooled)
+            return mean_of_first(positions, (lengths // self.trunk.reduction).clamp_min(1))
+        average: Tensor = positions.mean(dim=1)
+        return average
+
+    def head(self, values: Float[Tensor, "rows width"]) -> Encoded:
+        """Encode averages (rows, last width)."""
+        return Encoded(self.projection(self.unit(values)), values)
 
     def _cut(
         self, values: Float[Tensor, "rows time mel"], lengths: Int[Tensor, " rows"]

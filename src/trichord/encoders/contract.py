@@ -14,7 +14,7 @@ from trichord.batch import Encoded, Features
 from trichord.config import Config
 from trichord.encoders.standardize import Standardize
 from trichord.errors import ConfigError, DataError
-from trichord.shapes import Tensor
+from trichord.shapes import Float, Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,9 @@ class Encoder(nn.Module, ABC):
     """
 
     sequences: ClassVar[bool]
+    trunk_name: ClassVar[str | None] = None
+    """The submodule that does most of the work, under a head; None: the encoder is not divided. An encoder that has a
+    trunk writes `below_head` and `head`, and its `forward` is one after the other (`trichord.encoders.beforehand`)."""
 
     def __init__(self, config: EncoderConfig, *, standardize: Standardize | None = None) -> None:
         super().__init__()
@@ -71,6 +74,19 @@ class Encoder(nn.Module, ABC):
         Raises:
             DataError: `features` are not of the kind or width this encoder was built for.
         """
+
+    @property
+    def trunk_dim(self) -> int:
+        """Width of what the head reads."""
+        return self.target_dim
+
+    def below_head(self, features: Features) -> Float[Tensor, "rows width"]:
+        """Return what the head reads, one vector for each row: the trunk's output, pooled."""
+        raise NotImplementedError(f"{type(self).__name__} names no trunk")
+
+    def head(self, values: Float[Tensor, "rows width"]) -> Encoded:
+        """Encode what `below_head` returned."""
+        raise NotImplementedError(f"{type(self).__name__} names no trunk")
 
     def fit_statistics(self, chunks: Iterable[Tensor]) -> bool:
         """Fit the input statistics on the values of the fitting split; return False where there is nothing to fit.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from trichord.batch import Embeddings, Encoded, Features
 from trichord.config import Config
+from trichord.encoders.beforehand import Depth, compute_above, values_width
 from trichord.encoders.contract import Encoder, EncoderConfig
 from trichord.errors import ConfigError, DataError, nearest
 from trichord.shapes import Bool, Float, Int, Tensor
@@ -73,6 +75,7 @@ class JointEncoder(nn.Module):
         self.normalize = config.normalize
         self.encoders = nn.ModuleDict({name: encoder.build() for name, encoder in config.encoders.items()})
         self.dim = next(iter(config.encoders.values())).output_dim
+        self._given: dict[str, Depth] = {}
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -86,6 +89,21 @@ class JointEncoder(nn.Module):
         found = self.encoders[name]
         assert isinstance(found, Encoder)
         return found
+
+    @contextmanager
+    def given(self, depths: Mapping[str, Depth]) -> Iterator[None]:
+        """Take for features of the named modalities what was computed from them, while the block runs.
+
+        Args:
+            depths: modality name -> how far it was computed; see `trichord.encoders.beforehand`.
+        """
+        for name in depths:
+            self.encoder(name)
+        before, self._given = self._given, dict(depths)
+        try:
+            yield
+        finally:
+            self._given = before
 
     def forward(
         self, features: Mapping[str, Features], batch_size: int, only: Collection[str] | None = None
@@ -116,12 +134,20 @@ class JointEncoder(nn.Module):
         targets: dict[str, Tensor] = {}
         for name in names:
             given = features.get(name)
-            held = self.encoder(name).empty_features() if given is None else given
+            held = self._empty_features(name) if given is None else given
             encoded = self._encode(name, held, batch_size)
             vectors[name] = scatter_rows(encoded.embedding, held.rows, batch_size)
             targets[name] = scatter_rows(encoded.target, held.rows, batch_size)
             present[name] = _presence(held.rows, batch_size)
         return Embeddings(vectors, present, targets)
+
+    def _empty_features(self, name: str) -> Features:
+        encoder = self.encoder(name)
+        none = encoder.empty_features()
+        if name not in self._given:
+            return none
+        width = values_width(encoder, self._given[name])
+        return Features(next(encoder.parameters()).new_zeros(0, width), none.rows)
 
     def _encode(self, name: str, features: Features, batch_size: int) -> Encoded:
         if not len(features.values) == len(features.rows) <= batch_size:
@@ -130,7 +156,11 @@ class JointEncoder(nn.Module):
                 remedy="Give one value for each row that holds the modality",
             )
         try:
-            encoded: Encoded = self.encoders[name](features)
+            encoded: Encoded = (
+                compute_above(self.encoder(name), features.values, self._given[name])
+                if name in self._given
+                else self.encoders[name](features)
+            )
         except DataError as error:
             rule = f"{name}: {error.rule}"
             raise DataError(rule, file=error.file, row=error.row, remedy=error.remedy) from error

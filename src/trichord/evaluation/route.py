@@ -180,7 +180,7 @@ def check_route(
                 f"{nearest(leg.adapter, (BASE, *adapters))}"
             )
         identity, legwise = adapters[leg.adapter], spell_task(leg.task, dataset.modalities)
-        if not set(identity.sides) & {*leg.query, *leg.gallery}:
+        if not _changes(identity, leg):
             raise ConfigError(
                 f"{spelled}: the adapter {leg.adapter!r} changes {' and '.join(identity.sides)} only, so under it "
                 f"{legwise} is that of the base; write {BASE!r}, or name another adapter"
@@ -203,6 +203,15 @@ def _check_sides(query: tuple[str, ...], gallery: tuple[str, ...]) -> None:
 def _describe_alone(leg: LegConfig) -> str:
     sums = (f"sum of {' and '.join(names)}" for names in (leg.query, leg.gallery) if len(names) > 1)
     return ", ".join([leg.adapter if leg.adapter == BASE else f"adapter {leg.adapter}", *sums])
+
+
+def serves(identity: AdapterIdentity, leg: LegConfig) -> bool:
+    """Whether a leg may pass through an adapter: it changes a modality of the leg, and its pair is the leg's."""
+    return _changes(identity, leg) and _joins(identity, leg)
+
+
+def _changes(identity: AdapterIdentity, leg: LegConfig) -> bool:
+    return bool(set(identity.sides) & {*leg.query, *leg.gallery})
 
 
 def _joins(identity: AdapterIdentity, leg: LegConfig) -> bool:

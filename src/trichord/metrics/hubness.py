@@ -77,8 +77,8 @@ def measure_hubness(
 ) -> Hubness:
     """Measure how unevenly gallery rows are retrieved; arguments and errors as `occurrence_counts`.
 
-    The skewness of N_k, E[(N_k - mean)^3] / std^3, is the measure of Radovanovic et al. 2010, equation 1, which counts
-    neighbours within one set; here queries and gallery are two.
+    The skewness of N_k, E[(N_k - mean)^3] / std^3, is the measure of Radovanovic et al. 2010, "Hubs in space", who
+    count neighbours within one set; here queries and gallery are two.
     """
     counts = occurrence_counts(queries, gallery, k, chunk)
     centred = counts - counts.mean()

@@ -193,3 +193,17 @@ def _taken_out(stage: StageConfig, pair: Pair, name: str) -> tuple[StageConfig, 
     raise ConfigError(
         f"the last stage does not pull the pair {name} together, so its adapter has nothing to learn there"
     )
+
+
+def specialise(
+    model: Model, spec: DatasetSpec, pair: Pair, seed: int = 0, settings: Adaptation | None = None
+) -> ExperimentConfig:
+    """Return the experiment that fine-tunes the whole encoders of one pair: what its adapter is measured against.
+
+    Everything else is as in `adapt`, which also says what may be wrong.
+    """
+    config = adapt(model, spec, pair, seed, settings)
+    (stage,) = config.stages
+    (objective,) = stage.adapters.values()
+    whole = replace(stage, train=stage.modalities, objective=objective, adapters={})
+    return replace(config, recipe="specialise", stages=(whole,), adapters={})

@@ -16,7 +16,6 @@ from trichord.runs.side_vectors import (
     SideName,
     find_makers,
     names_of,
-    require_scores,
     side_vectors,
     used_modalities,
 )
@@ -75,7 +74,6 @@ def encode_split(
             vectors (see `side_vectors`).
         ProtocolError: none of the items holds a modality, or a vector is zero or not finite.
     """
-    require_scores(route)
     for name in names_of(route, side):
         dataset.stored(name)
     counts = {name: dataset.instances(name).count[items] for name in used_modalities(route, side)}

@@ -13,7 +13,15 @@ from trichord.adapters.bank import AdapterBank
 from trichord.errors import ConfigError
 from trichord.evaluation.route import RouteConfig
 from trichord.runs.inputs import checked_entry, num_rows, stack_entries
-from trichord.runs.side_vectors import Held, SideName, find_makers, names_of, side_vectors, used_modalities
+from trichord.runs.side_vectors import (
+    Held,
+    SideName,
+    find_makers,
+    names_of,
+    require_scores,
+    side_vectors,
+    used_modalities,
+)
 from trichord.shapes import Float, Tensor
 
 Adapters = str | Sequence[str]
@@ -71,8 +79,9 @@ class Encoding:
         A modality that an adapter leaves alone is encoded once, under the base.
 
         Raises:
-            ConfigError: a modality of the side is missing, or one is there that is not of the side.
+            ConfigError: a modality of the side is missing, one is there that is not of it, or the route fuses ranks.
         """
+        require_scores(route)
         wanted = names_of(route, side)
         strange = [name for name in columns if name not in wanted]
         lacking = [name for name in used_modalities(route, side) if name not in columns]

@@ -8,10 +8,10 @@ from trichord.adapters.bank import AdapterBank
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
 from trichord.errors import ConfigError, RunError, nearest
-from trichord.evaluation.route import LegConfig, RouteConfig
+from trichord.evaluation.route import LegConfig, RouteConfig, serves
 from trichord.modality import Modality, Task, parse_task, spell_task
 from trichord.runs.routes_file import Routes
-from trichord.runs.side_vectors import SideName, find_makers, require_scores, shares
+from trichord.runs.side_vectors import SideName, by_ranks, find_makers, shares
 from trichord.runs.stamps import Space, Stamp
 
 
@@ -88,7 +88,7 @@ def check_model(route: RouteConfig, bank: AdapterBank, known: Sequence[Modality]
                 f"{spelled}: the adapter {leg.adapter!r} changes {' and '.join(identity.sides)} only, so under it "
                 f"{task} is that of the base; say {BASE!r}, or name another adapter"
             )
-        if identity.pair is not None and not _of_the_pair(identity, leg):
+        if not serves(identity, leg):
             raise ConfigError(
                 f"{spelled}: the adapter {leg.adapter!r} is of the pair {' and '.join(identity.left)} with "
                 f"{' and '.join(identity.right)}, which is not that of {task}; name the adapter of that pair, or "
@@ -128,20 +128,20 @@ def make_stamp(
     """Return the stamp of the vectors of one side of a route.
 
     Args:
-        route: by scores, or of one leg.
+        route: the route.
         side: which side.
         bank: the adapters, by whose identities the stamp goes.
         dim: width of the joint space.
         known: the modalities, to spell the task.
         preprocessing: modality name -> hash of the settings of its encoder.
     """
-    require_scores(route)
     other: SideName = "gallery" if side == "query" else "query"
     return Stamp(
         base=bank.base,
         side=side,
         space=_space(route, side, bank, preprocessing),
         weights=shares(route),
+        rank_constant=route.rank_constant if by_ranks(route) else None,
         dim=dim * len(route.active),
         route=f"{spell_task(route.task, known)} ({route.describe(known)})",
         partner=_space(route, other, bank, preprocessing),
@@ -166,8 +166,3 @@ def _space(route: RouteConfig, side: SideName, bank: AdapterBank, preprocessing:
         for leg in find_makers(route, side, bank)
     )
     return Space(legs=legs, preprocessing={name: preprocessing[name] for leg in legs for name in leg})
-
-
-def _of_the_pair(identity: AdapterIdentity, leg: LegConfig) -> bool:
-    left, right, query, gallery = map(set, (identity.left, identity.right, leg.query, leg.gallery))
-    return bool((left & query and right & gallery) or (right & query and left & gallery))

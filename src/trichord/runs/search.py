@@ -1,15 +1,17 @@
-"""Exact search: the rows of a gallery of highest dot product with each query, ties in the order of the gallery."""
+"""Exact search: the best rows of a gallery for each query of the same route, ties in the order of the gallery."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from trichord.errors import ConfigError
+from trichord.errors import ConfigError, RunError
 from trichord.metrics.duplicates import distinct_rows
+from trichord.metrics.fusion import Leg, cosines, fuse, mean_ranks, reciprocal_ranks
 from trichord.runs.stamps import require_same_space
 from trichord.runs.vectors import VectorFile
 from trichord.shapes import Float, Int, Tensor
@@ -24,7 +26,7 @@ class Top:
 
     Args:
         rows: (queries, k) rows of the gallery, best first.
-        scores: (queries, k) their dot products.
+        scores: (queries, k) their dot products, or fused reciprocal ranks.
     """
 
     rows: Int[np.ndarray, "queries k"]
@@ -78,7 +80,10 @@ def search(queries: VectorFile, gallery: VectorFile, k: int = 10) -> Hits:
     if k < 1:
         raise ConfigError(f"a search finds one row or more, got k = {k}")
     require_same_space(queries.stamp, gallery.stamp)
-    return Hits(queries, gallery, top_rows(torch.from_numpy(queries.vectors), torch.from_numpy(gallery.vectors), k))
+    asked, stored = torch.from_numpy(queries.vectors), torch.from_numpy(gallery.vectors)
+    if gallery.stamp.rank_constant is None:
+        return Hits(queries, gallery, top_rows(asked, stored, k))
+    return Hits(queries, gallery, top_fused(asked, stored, k, gallery.stamp.weights, gallery.stamp.rank_constant))
 
 
 def top_rows(queries: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gallery dim"], k: int) -> Top:
@@ -98,9 +103,65 @@ def top_rows(queries: Float[Tensor, "queries dim"], gallery: Float[Tensor, "gall
         scores = (padded @ columns.T)[: len(part)]
         if found is not None:
             scores = scores[:, torch.from_numpy(found.index)]
-        least = torch.topk(scores, k, dim=1).values[:, -1].numpy()
-        for query, (row, bound) in enumerate(zip(scores.numpy(), least, strict=True), start=first):
-            candidates = np.flatnonzero(row >= bound)
-            chosen = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
-            rows[query], values[query] = chosen, row[chosen]
+        best = _best(scores, k)
+        rows[first : first + height], values[first : first + height] = best.rows, best.scores
+    return Top(rows, values)
+
+
+def top_fused(
+    queries: Float[Tensor, "queries width"],
+    gallery: Float[Tensor, "gallery width"],
+    k: int,
+    weights: Sequence[float],
+    constant: float,
+) -> Top:
+    """Return the rows of highest weighted reciprocal rank, see `trichord.metrics.fusion`; ties as in `top_rows`.
+
+    Args:
+        queries, gallery: unit vectors of the legs end to end, zero where a row lacks a leg.
+        k: how many.
+        weights: of the legs.
+        constant: k of reciprocal-rank fusion.
+
+    Raises:
+        RunError: a query shares no leg with a row that would have to be among its best.
+    """
+    stored = torch.chunk(gallery, len(weights), dim=1)
+    stored_held = [leg.any(dim=1).numpy() for leg in stored]
+    k, height = min(k, len(gallery)), max(1, min(TALLEST, CELLS // len(gallery)))
+    rows = np.empty((len(queries), k), np.int64)
+    values = np.empty((len(queries), k), np.float32)
+    for first in range(0, len(queries), height):
+        part = slice(first, first + height)
+        asked = torch.chunk(queries[part], len(weights), dim=1)
+        legs = [
+            Leg(one.contiguous(), other.contiguous(), one.any(dim=1).numpy(), held)
+            for one, other, held in zip(asked, stored, stored_held, strict=True)
+        ]
+        ranks = (mean_ranks(cosines(leg), leg.gallery_held) for leg in legs)
+        fused = fuse(
+            [reciprocal_ranks(found, constant) for found in ranks],
+            weights,
+            np.stack([leg.query_held for leg in legs]),
+            np.stack(stored_held),
+        )
+        best = _best(torch.from_numpy(fused), k)
+        rows[part], values[part] = best.rows, best.scores
+    lost = np.flatnonzero(np.isneginf(values).any(axis=1))
+    if len(lost):
+        raise RunError(
+            f"query row {lost[0]} shares no leg with some of the {k} rows it asks for; ask for fewer, or leave out "
+            "rows that hold few modalities"
+        )
+    return Top(rows, values)
+
+
+def _best(scores: Float[Tensor, "queries gallery"], k: int) -> Top:
+    """Return the k best columns of every row; the first of equals."""
+    rows, values = np.empty((len(scores), k), np.int64), np.empty((len(scores), k), np.float32)
+    least = torch.topk(scores, k, dim=1).values[:, -1].numpy()
+    for query, (row, bound) in enumerate(zip(scores.numpy(), least, strict=True)):
+        candidates = np.flatnonzero(row >= bound)
+        chosen = candidates[np.argsort(-row[candidates], kind="stable")[:k]]
+        rows[query], values[query] = chosen, row[chosen]
     return Top(rows, values)

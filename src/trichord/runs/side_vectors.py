@@ -93,19 +93,19 @@ def side_vectors(
     """Lay the legs of one side end to end; see the head of this file.
 
     Args:
-        route: by scores, or of one leg.
+        route: the route.
         side: which side.
         vectors: for each active leg, modality of the side -> its vectors, all of equally many rows.
 
     Returns:
-        (rows, legs x dim) float32; of a single leg, unit vectors.
+        (rows, legs x dim) float32; of a single leg, unit vectors. Of a route by ranks the unit vectors of the legs,
+        zero where a row lacks one: their ranks are fused by `trichord.runs.search`.
 
     Raises:
-        ConfigError: the route fuses ranks, or a row lacks a leg on a side where that cannot be said by vectors.
+        ConfigError: a row lacks a leg on a side where that cannot be said by vectors.
         DataError: a row has no leg at all.
         ProtocolError: a vector is zero.
     """
-    require_scores(route)
     legs = [summed(parts) for parts in vectors]
     held = np.stack([leg.held for leg in legs])
     if not held.any(axis=0).all():
@@ -115,6 +115,8 @@ def side_vectors(
             row=row,
             remedy="leave it out; the route cannot rank it",
         )
+    if by_ranks(route):
+        return np.concatenate([np.where(leg.held[:, None], leg.vectors, np.float32(0)) for leg in legs], axis=1)
     if not held.all() and _may_lack_legs(route, "gallery" if side == "query" else "query"):
         row = int(np.flatnonzero(~held.all(axis=0))[0])
         raise ConfigError(
@@ -128,13 +130,19 @@ def side_vectors(
     return np.concatenate(laid, axis=1) if len(legs) > 1 else legs[0].vectors
 
 
+def by_ranks(route: RouteConfig) -> bool:
+    """Whether a route fuses ranks; those of one leg are in the order of its scores."""
+    return route.fusion == "ranks" and len(route.active) > 1
+
+
 def require_scores(route: RouteConfig) -> None:
     """Raise `ConfigError` for a route whose score is no dot product: one that fuses the ranks of several legs."""
-    if route.fusion == "ranks" and len(route.active) > 1:
+    if by_ranks(route):
         legs = "; ".join(f"{'+'.join(leg.query)} > {'+'.join(leg.gallery)} under {leg.adapter}" for leg in route.active)
         raise ConfigError(
-            "a route by ranks has no vectors of its own, because a rank is no dot product; encode and search its legs "
-            f"one by one ({legs}), or take a route by scores"
+            "a route by ranks has no vectors whose dot product is its score; encode and search its legs one by one "
+            f"({legs}), store its sides with `trichord encode` and let `trichord search` fuse the ranks, or take a "
+            "route by scores"
         )
 
 

@@ -50,7 +50,9 @@ class Stamp:
         weights: share of each leg, together 1.
         dim: numbers in a vector: legs times the width of the joint space.
         dtype: format of these numbers.
-        similarity: what their dot product is.
+        similarity: how two of them are compared: the dot product of a query's and a gallery's is this.
+        rank_constant: k of a route by ranks, whose vectors are those of its legs laid end to end: not the dot product
+            is the score, but the legs' ranks are fused; None for a route by scores.
         route: the route in words.
         partner: what makes the other side of the route.
         names: hash of an adapter -> the name it went by.
@@ -63,6 +65,7 @@ class Stamp:
     dim: int
     dtype: str = DTYPE
     similarity: str = SIMILARITY
+    rank_constant: float | None = None
     route: str = field(compare=False)
     partner: Space = field(compare=False)
     names: dict[str, str] = field(compare=False)
@@ -126,10 +129,10 @@ def require_same_space(query: Stamp, gallery: Stamp) -> None:
     remedy = (
         f"Re-embed the gallery side: {_made(query.partner, names)}; or the query side: {_made(gallery.partner, names)}"
     )
-    for part in ("similarity", "dtype"):
+    for part in ("similarity", "rank_constant", "dtype"):
         here, there = getattr(query, part), getattr(gallery, part)
         if here != there:
-            raise RunError(f"the {part} of the queries is {here!r}, that of the gallery {there!r}. {remedy}")
+            raise RunError(f"{part} of the queries is {here!r}, that of the gallery {there!r}. {remedy}")
     if _layout(query.partner) != _layout(gallery.space) or _layout(query.space) != _layout(gallery.partner):
         raise RunError(
             f"the queries are for the route {query.route}, the gallery is for {gallery.route}: they have other "

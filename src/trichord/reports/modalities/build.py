@@ -24,7 +24,7 @@ from trichord.reports.modalities.differences import compare_ways
 from trichord.reports.modalities.question import Question
 from trichord.reports.modalities.report import METRIC, SHOWN, Difference, ModalityReport, WayRow
 from trichord.reports.modalities.ways import Fusion, Way, way_alone, way_fused, way_sum
-from trichord.reports.modalities.weights import FittedWeights, fit_weights
+from trichord.reports.modalities.weights import GRID, FittedWeights, fit_weights
 from trichord.reports.numbers import counted
 from trichord.reports.paired import Effort
 
@@ -65,6 +65,7 @@ def build_modality_report(
     adapters: Collection[str] = (),
     config: EvaluationConfig | None = None,
     effort: Effort | None = None,
+    grid: tuple[float, ...] = GRID,
     notes: Sequence[str] = (),
 ) -> ModalityReport:
     """Answer whether further modalities help on one task.
@@ -81,6 +82,7 @@ def build_modality_report(
         adapters: names that legs may take: each takes that of its own pair where it is here, and the base otherwise.
         config: choices of the evaluation; None takes the defaults.
         effort: how much is drawn for intervals and tests.
+        grid: candidate weights of a further modality, ascending from 0.
         notes: what else must be known to read the report.
 
     Raises:
@@ -96,7 +98,9 @@ def build_modality_report(
         return float(np.mean([scorer.rank(way.route).scores.reciprocal_rank.mean() for scorer in scorers]))
 
     def fit(fusion: Fusion) -> FittedWeights:
-        return fit_weights(question, lambda weights: on_validation(way_fused(question, fusion, weights, adapters)))
+        return fit_weights(
+            question, lambda weights: on_validation(way_fused(question, fusion, weights, adapters)), grid
+        )
 
     alone = [way_alone(question, name, adapters) for name in question.several]
     weights = {fusion: fit(fusion) for fusion in FUSIONS}
@@ -106,7 +110,7 @@ def build_modality_report(
     results = {
         way.name: [evaluate_route(seed.measured, way.route, splits.measured, config) for seed in seeds] for way in ways
     }
-    differences = compare_ways(results, list(_pairs(ways, alone[0].name, best)), effort)
+    differences = compare_ways(results, list(pairs_compared(ways, alone[0].name, best)), effort)
     before, after = (results[name] for name in (alone[0].name, fused[0].name))
     first = before[0]
     return ModalityReport(
@@ -161,7 +165,7 @@ def describe_space(
                 yield describe_pair(views[adapter], pair, evaluated.items, adapter=adapter)
 
 
-def _pairs(ways: Sequence[Way], first: str, best: str) -> Iterator[tuple[str, str]]:
+def pairs_compared(ways: Sequence[Way], first: str, best: str) -> Iterator[tuple[str, str]]:
     """Yield what is compared: every other way with the first modality alone, and with the best one alone.
 
     A way whose weights left one modality only is that modality's own way, and is not compared with it.

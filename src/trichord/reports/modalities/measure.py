@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trichord.adapters.bank import AdapterBank
 from trichord.adapters.identity import AdapterIdentity, load_identity
 from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, DataError, RunError
@@ -109,7 +108,7 @@ def measure_modalities(
         ]
         record = RunDirectory(entry.folders[0]).record()
         known = record.dataset.fingerprint == dataset.fingerprint()
-        notes = [*left_out, *(_learnt_notes(record.config, splits) if known else ())]
+        notes = [*left_out, *(learnt_notes(record.config, splits) if known else ())]
         for question in questions:
             for used in dict.fromkeys(((), names)):
                 reports.append(
@@ -175,13 +174,12 @@ def _encode(
     progress: MakeProgress | None,
 ) -> SeedViews:
     model = load(folder)
-    bank = AdapterBank(model.encoder, model.identity)
     for path, _ in adapters:
-        bank.load(path)
+        model.bank.load(path)
     wanted = {name for question in questions for name in (*question.other, *question.several)}
     found = [
         embed_views(
-            bank,
+            model.bank,
             dataset,
             evaluated.items,
             modalities=[modality.name for modality in dataset.modalities if modality.name in wanted],
@@ -214,8 +212,8 @@ def _check_suits(entry: Entry, config: ExperimentConfig, dataset: Dataset, quest
             )
 
 
-def _learnt_notes(config: ExperimentConfig, splits: SplitNames) -> list[str]:
-    """Say which of the splits were learnt from, which would make them no judge."""
+def learnt_notes(config: ExperimentConfig, splits: SplitNames) -> list[str]:
+    """Say which of the splits a model learnt from, which makes them poor judges of it."""
     roles = {splits.validation: "weights were fitted on", splits.measured: "results were measured on"}
     return [
         f"Caution: split {split}, which {role}, was also learnt from by this model."

@@ -89,6 +89,7 @@ def render_section(report: ModalityReport, anchor: str = "modalities") -> str:
         spaces=mean_spaces(report),
         plain_notes=[note for note in report.notes if note not in cautions],
         show_p=show_p,
+        show_plain=show_plain,
     ).strip()
 
 
@@ -99,6 +100,11 @@ def mean_spaces(report: ModalityReport) -> list[tuple[str, SpaceReport]]:
     for _, space in sorted(report.space, key=lambda entry: order[entry[0]]):
         found.setdefault((space.adapter, spell_pair(space.pair, report.question.known)), []).append(space)
     return [(pair, average_reports(of)) for (_, pair), of in found.items()]
+
+
+def show_plain(value: float, decimals: int = 2) -> str:
+    """Write a number without a unit, with a real minus."""
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def describe_changes(report: ModalityReport) -> str:
@@ -113,8 +119,8 @@ def describe_changes(report: ModalityReport) -> str:
     return (
         f"Weighted scores against {question.letters([question.first])} alone, by mean reciprocal rank"
         f"{' over seeds' if len(report.seeds) > 1 else ''}: {len(changes.won)} won, {len(changes.lost)} lost, "
-        f"{changes.unchanged} unchanged; {changes.entered} came in among the first {DEPTH}, {changes.left} fell out. All "
-        f"are in {JSON_FILE}.{stored}"
+        f"{changes.unchanged} unchanged; {changes.entered} came in among the first {DEPTH}, {changes.left} fell out. "
+        f"All are in {JSON_FILE}.{stored}"
     )
 
 

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from trichord.reports.console import make_console
-from trichord.reports.modalities.page import describe_changes, heading, mean_spaces
+from trichord.reports.modalities.page import describe_changes, heading, mean_spaces, show_plain
 from trichord.reports.modalities.report import METRIC, Difference, ModalityReport
 from trichord.reports.numbers import show, show_p, show_signed
 
@@ -68,9 +68,9 @@ def _spaces(report: ModalityReport) -> Grid:
         grid.add_row(
             Text(pair),
             Text(space.adapter),
-            f"{space.gap:.2f}",
-            f"{space.alignment:.2f} ({space.chance_alignment:.2f})",
-            f"{space.left_uniformity:.2f}, {space.right_uniformity:.2f}",
-            ", ".join(f"{found.skewness:.2f}" for found in hubs) or "–",
+            show_plain(space.gap),
+            f"{show_plain(space.alignment)} ({show_plain(space.chance_alignment)})",
+            f"{show_plain(space.left_uniformity)}, {show_plain(space.right_uniformity)}",
+            ", ".join(show_plain(found.skewness) for found in hubs) or "–",
         )
     return grid

@@ -1,0 +1,107 @@
+"""`trichord study pairs`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from trichord.adapters.settings import LowRankConfig
+from trichord.cli.options import parse_with_configuration, peek
+from trichord.cli.study_orders import default_orders
+from trichord.config import difference
+from trichord.data import Dataset
+from trichord.evaluation.choice import Rule
+from trichord.modality import Modality, Pair, all_pairs, all_tasks, parse_pair
+from trichord.recipes import find_recipe
+from trichord.recipes.adapt import Adaptation
+from trichord.reports.pairs.terminal import print_pairs
+from trichord.runs import RunOptions
+from trichord.studies.pairs import PairsStudy, run_pairs_study
+
+PROGRAM = "trichord study pairs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPairs:
+    """Train a base, staged orders, an adapter and a specialist per pair; choose every task's route on validation; report.
+
+    Writes table.json, routes.json and report.html. Started again it skips finished runs and goes on with the others.
+    Every field of the recipe's configuration can be set for base and orders: give --data, and --help lists them.
+
+    Args:
+        data: folder of the data set.
+        out: folder of the study.
+        seeds: number of seeds.
+        base: order of the base; None learns all modalities jointly.
+        orders: orders the routed model is compared with; empty means the three two-stage orders.
+        pairs: letters of the pairs that get an adapter, VT or T-VA; empty means every two modalities, and text against
+            all others together.
+        recipe: name of a recipe, or module:function.
+        low_rank: matrices of the adapters.
+        learning_rate: of adapters and specialists; None: that of the base's last stage.
+        epochs: of adapters and specialists; None: as many as the base's last stage.
+        rule: how a route is taken on validation: the best, or the simplest within one standard error of it.
+        no_refit: report the selection runs themselves instead of fitting again on training and validation data.
+        no_together: leave adapters that are learnt together with the base out.
+        no_specialists: leave the whole fine-tuning of every pair out.
+        workers: runs at once; None decides by model and machine.
+        json: print the report as JSON.
+        options: choices that do not change the numbers.
+    """
+
+    data: Path
+    out: Path
+    seeds: int = 3
+    base: str | None = None
+    orders: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    recipe: str = "heads"
+    low_rank: LowRankConfig = LowRankConfig()
+    learning_rate: float | None = None
+    epochs: int | None = None
+    rule: Rule = "best"
+    no_refit: bool = False
+    no_together: bool = False
+    no_specialists: bool = False
+    workers: int | None = None
+    json: bool = False
+    options: RunOptions = RunOptions()
+
+
+def default_pairs(known: tuple[Modality, ...]) -> tuple[Pair, ...]:
+    """Return every two modalities, and from three on the sides of the tasks of several."""
+    several = [Pair(task.query, task.gallery) for task in all_tasks(known) if len(task.gallery) > 1]
+    return (*all_pairs([modality.name for modality in known]), *several)
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command."""
+    first = peek(StudyPairs, arguments, PROGRAM)
+    dataset = Dataset.open(first.data)
+    known = dataset.modalities
+    letters = "".join(modality.letter for modality in known)
+    base = first.base or letters
+    orders = first.orders or tuple(order for order in default_orders(letters) if "_" in order)
+    recipe = find_recipe(first.recipe)
+    original = recipe(dataset.spec, base, 0)
+    command, config = parse_with_configuration(StudyPairs, original, arguments, PROGRAM)
+    study = PairsStudy(
+        base=base,
+        orders=orders,
+        pairs=tuple(parse_pair(pair, known) for pair in command.pairs) or default_pairs(known),
+        num_seeds=command.seeds,
+        recipe=recipe,
+        changes={path: value for path, (_, value) in difference(original, config).items()},
+        adaptation=Adaptation(low_rank=command.low_rank, learning_rate=command.learning_rate, epochs=command.epochs),
+        rule=command.rule,
+        refit=not command.no_refit,
+        with_together=not command.no_together,
+        with_specialists=not command.no_specialists,
+    )
+    outcome = run_pairs_study(study, dataset, command.out, workers=command.workers, options=command.options)
+    if command.json:
+        print(json.dumps(outcome.report.to_dict()))
+    else:
+        print_pairs(outcome.report)
+        print(f"\npage: {outcome.page}\nroutes: {outcome.routes}")

@@ -1,0 +1,313 @@
+"""The study of pairs: base, orders, adapters, specialists, and the route that wins each task.
+
+1. Selection: base and orders of every seed are trained on the fitting splits, adapters learnt after the base and
+   together with it, and each pair's encoders fine-tuned as a specialist. Validation chooses epochs, every task's route,
+   and which way of learning adapters is reported.
+2. Refit: the same again on fitting and validation splits together, for as many epochs. Nothing is chosen from here on.
+3. Measurement on the reported split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trichord.adapters.bank import AdapterBank
+from trichord.adapters.settings import BASE, adapter_name
+from trichord.data import Dataset
+from trichord.errors import ConfigError
+from trichord.evaluation import evaluation_set
+from trichord.evaluation.choice import Rule
+from trichord.evaluation.views import embed_views
+from trichord.files import write_json
+from trichord.modality import Pair, Task, parse_task, spell_task
+from trichord.recipes import Recipe
+from trichord.recipes.adapt import Adaptation, adapt, specialise, together
+from trichord.reports.curves import StageVerdict
+from trichord.reports.entries import load_entries
+from trichord.reports.pairs.page import write_pairs_page
+from trichord.reports.pairs.report import PairsReport
+from trichord.runs import ExperimentConfig, Model, RunDirectory, RunOptions, check_data, load
+from trichord.runs.adapted import AFTER, TOGETHER
+from trichord.runs.routes_file import write_routes
+from trichord.runs.routing import alone
+from trichord.studies.machine import PlannedRun, run_planned
+from trichord.studies.orders import changed, check_changes, refitted
+from trichord.studies.routed_report import Context, Rival, Way, report_routes
+from trichord.studies.routing import SeedBanks, Splits, base_routes, find_routes, measure_routes
+
+BASE_LABEL, TOGETHER_LABEL = "base", "together"
+Runs = dict[str, Sequence[RunDirectory]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsStudy:
+    """What is studied.
+
+    Args:
+        base: spelled order of the shared base.
+        orders: spelled orders it is compared with.
+        pairs: pairs that get an adapter each, and a specialist.
+        num_seeds: seeds 0, 1, ...
+        recipe: the recipe of base and orders.
+        changes: dotted path -> value, applied to every order that has the path.
+        adaptation: how adapters are learnt.
+        rule: how a route is taken on validation.
+        refit: train again on fitting and validation splits together.
+        with_together: also learn adapters together with the base.
+        with_specialists: also fine-tune each pair's encoders whole.
+    """
+
+    base: str
+    orders: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    num_seeds: int
+    recipe: Recipe
+    changes: Mapping[str, Any]
+    adaptation: Adaptation = Adaptation()
+    rule: Rule = "best"
+    refit: bool = True
+    with_together: bool = True
+    with_specialists: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_seeds < 1:
+            raise ConfigError(f"a study needs at least one seed, got {self.num_seeds}")
+        if not self.pairs:
+            raise ConfigError("a study of pairs needs at least one pair")
+        if self.base in self.orders or len(set(self.orders)) != len(self.orders):
+            raise ConfigError(f"orders stand beside the base {self.base}, each once; got {list(self.orders)}")
+
+
+@dataclass(frozen=True)
+class PairsOutcome:
+    """A finished study: its report, and where the page and the routes lie."""
+
+    report: PairsReport
+    page: Path
+    routes: Path
+
+
+def run_pairs_study(
+    study: PairsStudy, dataset: Dataset, out: Path, *, workers: int | None = None, options: RunOptions | None = None
+) -> PairsOutcome:
+    """Carry out a study; finished runs are skipped, interrupted ones go on.
+
+    Args:
+        study: what is studied.
+        dataset: the data.
+        out: folder of the study: selection/, runs/, table.json, routes.json, report.html.
+        workers: runs at once; None decides by model and machine.
+        options: choices that do not change the numbers.
+
+    Raises:
+        ConfigError, DataError: before anything is trained, when a setting or the data do not fit.
+        RunError: some runs failed; the others are kept.
+    """
+    options = options or RunOptions()
+    originals = _plan_bases(study, dataset)
+    planned = {label: [changed(config, study.changes) for config in configs] for label, configs in originals.items()}
+    check_changes(study.changes, [configs[0] for configs in planned.values()])
+    for configs in planned.values():
+        check_data(configs[0], dataset)
+    first = planned[BASE_LABEL][0]
+    if first.selection.split is None:
+        raise ConfigError("routes are chosen on a validation split: name one in selection.split")
+    refit = study.refit
+    worker = _Worker(study, dataset, out, workers, options)
+    chosen = worker.carry_out("selection" if refit else "runs", planned, originals, None)
+    final = worker.carry_out("runs", planned, originals, chosen) if refit else chosen
+    report, ways = _report(study, dataset, out, first, chosen, final)
+    best = next(way for way, line in zip(ways, report.ways, strict=True) if line.chosen)
+    for banks in best.banks:
+        folder = out if banks.seed == 0 else out / "routes" / f"seed-{banks.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_routes(folder / "routes.json", best.routed.file(banks.measured))
+    write_json(out / "table.json", report.to_dict())
+    write_pairs_page(out / "report.html", report)
+    return PairsOutcome(report, out / "report.html", out / "routes.json")
+
+
+def _plan_bases(study: PairsStudy, dataset: Dataset) -> dict[str, list[ExperimentConfig]]:
+    """Return label -> the experiments that start from random weights, one per seed."""
+    seeds = range(study.num_seeds)
+    planned = {BASE_LABEL: [study.recipe(dataset.spec, study.base, seed) for seed in seeds]}
+    if study.with_together:
+        singles = [pair for pair in study.pairs if len(pair.left) == len(pair.right) == 1]
+        planned[TOGETHER_LABEL] = [
+            together(config, singles, study.adaptation.low_rank) for config in planned[BASE_LABEL]
+        ]
+    return planned | {order: [study.recipe(dataset.spec, order, seed) for seed in seeds] for order in study.orders}
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """Trains the runs of one phase after the other."""
+
+    study: PairsStudy
+    dataset: Dataset
+    out: Path
+    workers: int | None
+    options: RunOptions
+
+    def carry_out(
+        self,
+        phase: str,
+        planned: Mapping[str, Sequence[ExperimentConfig]],
+        originals: Mapping[str, Sequence[ExperimentConfig]],
+        selected: Runs | None,
+    ) -> Runs:
+        """Train bases and orders, and then what starts from the bases; refit where `selected` runs are given.
+
+        Returns:
+            Label -> runs, one per seed: "base", "together", the orders, "adapter VT", "specialist VT", ...
+        """
+
+        def again(label: str, configs: Sequence[ExperimentConfig]) -> list[ExperimentConfig]:
+            return list(configs) if selected is None else [refitted(config, selected[label]) for config in configs]
+
+        plans = {
+            label: [
+                PlannedRun(self.out / phase / label / f"seed-{config.seed}", config, original)
+                for config, original in zip(again(label, configs), again(label, originals[label]), strict=True)
+            ]
+            for label, configs in planned.items()
+        }
+        runs = self._run(plans, f"{phase}: bases")
+        models = [load(run.path) for run in runs[BASE_LABEL]]
+        earlier = models if selected is None else [load(run.path) for run in selected[BASE_LABEL]]
+        plans = {}
+        for label, configs in self._over_bases(earlier).items():
+            started = [
+                replace(config, initial=model.identity)
+                for config, model in zip(again(label, configs), models, strict=True)
+            ]
+            plans[label] = [
+                PlannedRun(
+                    self.out / phase / label.replace(" ", "-") / f"seed-{c.seed}", c, c, runs[BASE_LABEL][i].path
+                )
+                for i, c in enumerate(started)
+            ]
+        return runs | self._run(plans, f"{phase}: pairs")
+
+    def _over_bases(self, models: Sequence[Model]) -> dict[str, list[ExperimentConfig]]:
+        study, spec = self.study, self.dataset.spec
+        planned: dict[str, list[ExperimentConfig]] = {}
+        for pair in study.pairs:
+            name = adapter_name(pair, self.dataset.modalities)
+            planned[f"adapter {name}"] = [
+                adapt(model, spec, pair, seed, study.adaptation) for seed, model in enumerate(models)
+            ]
+            if study.with_specialists:
+                planned[f"specialist {name}"] = [
+                    specialise(model, spec, pair, seed, study.adaptation) for seed, model in enumerate(models)
+                ]
+        return planned
+
+    def _run(self, plans: Mapping[str, Sequence[PlannedRun]], description: str) -> Runs:
+        flat = [plan for of_label in plans.values() for plan in of_label]
+        done = iter(
+            run_planned(flat, self.dataset, workers=self.workers, options=self.options, description=description)
+        )
+        return {label: [next(done) for _ in of_label] for label, of_label in plans.items()}
+
+
+def _report(
+    study: PairsStudy, dataset: Dataset, out: Path, first: ExperimentConfig, chosen: Runs, final: Runs
+) -> tuple[PairsReport, list[Way]]:
+    assert first.selection.split is not None
+    splits = Splits(evaluation_set(dataset, first.selection.split), evaluation_set(dataset, first.evaluation.split))
+    tasks = [parse_task(spelling, dataset.modalities) for spelling in first.tasks]
+    scoring, size = first.evaluation.scoring, first.evaluation.batch_size
+    names = [adapter_name(pair, dataset.modalities) for pair in study.pairs]
+    ways = []
+    for way in (AFTER, TOGETHER):
+        if way == TOGETHER and TOGETHER_LABEL not in final:
+            continue
+        sides = [_banks(runs, names, together=way == TOGETHER) for runs in (chosen, final)]
+        same = chosen is final
+        banks = tuple(SeedBanks(seed, a, a if same else b) for seed, (a, b) in enumerate(zip(*sides, strict=True)))
+        routed = find_routes(banks, dataset, tasks, splits, scoring=scoring, rule=study.rule, batch_size=size)
+        ways.append(Way(way, banks, routed))
+    rivals = [_order_rival(order, final[order], dataset, tasks, splits, first) for order in study.orders]
+    if study.with_specialists:
+        rivals.append(_specialists(study, final, dataset, tasks, splits, first))
+    context = Context(
+        title=f"Adapters and routes on {dataset.spec.name}",
+        dataset=dataset,
+        tasks=tuple(tasks),
+        splits=splits,
+        scoring=scoring,
+        verdicts=_verdicts(chosen),
+        folders=(str(out),),
+    )
+    return report_routes(context, ways, rivals), ways
+
+
+def _banks(runs: Runs, names: Sequence[str], *, together: bool) -> list[AdapterBank]:
+    """Return the bank of every seed: the base with its adapters loaded."""
+    if together:
+        return [load(run.path).bank for run in runs[TOGETHER_LABEL]]
+    banks = []
+    for seed, run in enumerate(runs[BASE_LABEL]):
+        model = load(run.path)
+        for name in names:
+            model.load_adapter(runs[f"adapter {name}"][seed].path)
+        banks.append(model.bank)
+    return banks
+
+
+def _order_rival(
+    order: str,
+    runs: Sequence[RunDirectory],
+    dataset: Dataset,
+    tasks: Sequence[Task],
+    splits: Splits,
+    config: ExperimentConfig,
+) -> Rival:
+    views = [_views(load(run.path), dataset, splits, config) for run in runs]
+    routes = base_routes(tasks, dataset)
+    entry = measure_routes(order, views, range(len(views)), routes, splits.measured, config.evaluation.scoring)
+    return Rival(entry, f"the order {order}, sides of several modalities summed")
+
+
+def _specialists(
+    study: PairsStudy, runs: Runs, dataset: Dataset, tasks: Sequence[Task], splits: Splits, config: ExperimentConfig
+) -> Rival:
+    """Measure every task by the specialist of its pair; a task without one is not measured."""
+    known, scoring = dataset.modalities, config.evaluation.scoring
+    results: list[dict[str, Any]] = [{} for _ in range(study.num_seeds)]
+    for pair in study.pairs:
+        label = f"specialist {adapter_name(pair, known)}"
+        own = [task for task in tasks if {task.query, task.gallery} == {pair.left, pair.right}]
+        routes = {spell_task(task, known): alone(task, BASE) for task in own}
+        views = [_views(load(run.path), dataset, splits, config) for run in runs[label]]
+        found = measure_routes(label, views, range(len(views)), routes, splits.measured, scoring)
+        for mine, more in zip(results, found.results, strict=True):
+            mine.update(more)
+    order = [spell_task(task, known) for task in tasks]
+    sorted_results = tuple({task: mine[task] for task in order if task in mine} for mine in results)
+    entry = replace(found, label="specialists", results=sorted_results)
+    return Rival(entry, "for each pair, the encoders of the base fine-tuned whole on that pair alone")
+
+
+def _views(model: Model, dataset: Dataset, splits: Splits, config: ExperimentConfig) -> Any:
+    return embed_views(
+        model.bank,
+        dataset,
+        splits.measured.items,
+        modalities=model.modalities,
+        adapters=(),
+        batch_size=config.evaluation.batch_size,
+    )
+
+
+def _verdicts(runs: Runs) -> dict[str, tuple[StageVerdict, ...]]:
+    """Return label -> verdicts of the runs that chose, which have validation curves."""
+    found = {}
+    for label, of_label in runs.items():
+        entries = load_entries([run.path for run in of_label])
+        found[label] = tuple(verdict for entry in entries for of_seed in entry.verdicts for verdict in of_seed)
+    return found

@@ -1,0 +1,223 @@
+"""What does not change while a stage learns is computed once: outputs of trunks in which nothing learns, on disk.
+
+A cache is an array NAME.npy and a record NAME.json that says of what it is; the record is written last, so that a
+cache without one is none. NAME holds a hash of the record: with another base, other data or other settings a cache is
+not found and is computed anew. A damaged one is computed anew, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trichord.batch import Features
+from trichord.data import Dataset, FeatureArrays
+from trichord.data.npy import open_npy
+from trichord.encoders import Encoder, JointEncoder
+from trichord.encoders.beforehand import Depth, compute_below, still_depth, trunk_of, values_width
+from trichord.errors import DataError
+from trichord.files import hash_array, hash_json, hash_tensors, read_json, write_atomically, write_json
+from trichord.shapes import Float, Int
+
+CACHE_FORMAT = 1
+ROWS_AT_ONCE = 32
+BYTES_PER_NUMBER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheKey:
+    """All that decides the content of a cache.
+
+    Args:
+        modality: whose features they are computed from.
+        depth: how far; see `trichord.encoders.beforehand`.
+        weights: hash of the weights that compute them.
+        settings: hash of the settings of the encoder.
+        training: whether the encoder is in training mode, in which it may read other frames.
+        dataset: fingerprint of the data.
+        instances: hash of the numbers of the instances, in their order.
+    """
+
+    modality: str
+    depth: Depth
+    weights: str
+    settings: str
+    training: bool
+    dataset: str
+    instances: str
+
+    @property
+    def name(self) -> str:
+        """Name of the files, without suffix."""
+        return f"{self.modality}-{self.depth}-{hash_json(asdict(self))}"
+
+
+@dataclass(frozen=True)
+class CachedOutputs:
+    """What was computed of one modality.
+
+    Args:
+        depth: how far.
+        instances: (rows,) numbers of the instances, ascending.
+        values: (rows, width) float32, memory-mapped.
+    """
+
+    depth: Depth
+    instances: Int[np.ndarray, " rows"]
+    values: Float[np.ndarray, "rows width"]
+
+    def read(self, asked: Int[np.ndarray, " asked"]) -> Float[np.ndarray, "asked width"]:
+        """Return the values of instances, in the order asked for; raise `DataError` for one that is not held."""
+        rows = np.searchsorted(self.instances, asked)
+        found = rows < len(self.instances)
+        found[found] = self.instances[rows[found]] == asked[found]
+        if not found.all():
+            raise DataError(
+                "an instance was asked for that nothing was computed of beforehand",
+                row=int(asked[int(np.flatnonzero(~found)[0])]),
+                remedy="make the cache for all splits that are read",
+            )
+        return np.asarray(self.values[rows], np.float32)
+
+
+class CachedDataset(Dataset):
+    """The same data, of which some modalities are read as what was computed from them.
+
+    Args:
+        dataset: the data.
+        outputs: modality name -> what was computed; vectors without lengths.
+    """
+
+    def __init__(self, dataset: Dataset, outputs: Mapping[str, CachedOutputs]) -> None:
+        vars(self).update(vars(dataset))
+        self.outputs = dict(outputs)
+
+    @property
+    def depths(self) -> dict[str, Depth]:
+        """Modality name -> how far it was computed, as `JointEncoder.given` takes it."""
+        return {name: held.depth for name, held in self.outputs.items()}
+
+    def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
+        """Read the features of instances, or what was computed from them."""
+        if modality in self.outputs:
+            return FeatureArrays(self.outputs[modality].read(instances))
+        return super().read(modality, instances)
+
+
+def cache_outputs(
+    model: JointEncoder,
+    dataset: Dataset,
+    items: Int[np.ndarray, " items"],
+    modalities: tuple[str, ...],
+    settings: Mapping[str, str],
+    folder: Path,
+    *,
+    depths: Mapping[str, Depth] | None = None,
+    largest_bytes: int | None = None,
+    write: bool = True,
+) -> CachedDataset:
+    """Return the data with everything that stays the same computed, from the cache where it is there.
+
+    Put the model in the mode of the stage first, and freeze what the stage freezes.
+
+    Args:
+        model: the encoders.
+        dataset: the data.
+        items: rows of the items that will be read.
+        modalities: names of the modalities that will be read.
+        settings: modality name -> hash of the settings of its encoder.
+        folder: where caches lie; made if it does not exist.
+        depths: how far to compute; None: as far as `still_depth` allows.
+        largest_bytes: leave a modality whose values would be larger as it is; None: no limit.
+        write: whether this process computes what is missing; of several processes one does, and the others wait.
+    """
+    outputs: dict[str, CachedOutputs] = {}
+    for name in modalities:
+        encoder, instances = model.encoder(name), instances_of(dataset, name, items)
+        depth = still_depth(encoder) if depths is None else depths.get(name)
+        if depth is None or not len(instances):
+            continue
+        shape = (len(instances), values_width(encoder, depth))
+        if largest_bytes is not None and BYTES_PER_NUMBER * shape[0] * shape[1] > largest_bytes:
+            continue
+        key = CacheKey(
+            modality=name,
+            depth=depth,
+            weights=hash_tensors((encoder if depth == "encoder" else trunk_of(encoder)).state_dict()),
+            settings=settings[name],
+            training=encoder.training,
+            dataset=dataset.fingerprint(),
+            instances=hash_array(instances),
+        )
+        values = open_cache(folder, key, shape)
+        if values is None and write:
+            write_cache(folder, key, shape, partial(fill_values, encoder, depth, dataset, name, instances))
+            values = open_cache(folder, key, shape)
+        if values is not None:
+            outputs[name] = CachedOutputs(depth, instances, values)
+    return CachedDataset(dataset, outputs)
+
+
+def instances_of(dataset: Dataset, modality: str, items: Int[np.ndarray, " items"]) -> Int[np.ndarray, " rows"]:
+    """Return the numbers of all instances of the items, ascending."""
+    index = dataset.instances(modality)
+    held = items[index.count[items] > 0]
+    parts = [np.arange(index.first[item], index.first[item] + index.count[item]) for item in held]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+
+@torch.no_grad()
+def fill_values(
+    encoder: Encoder,
+    depth: Depth,
+    dataset: Dataset,
+    modality: str,
+    instances: Int[np.ndarray, " rows"],
+    values: Float[np.ndarray, "rows width"],
+) -> None:
+    """Fill an array with what an encoder makes of instances."""
+    device = next(encoder.parameters()).device
+    for first in range(0, len(instances), ROWS_AT_ONCE):
+        chosen = instances[first : first + ROWS_AT_ONCE]
+        found = dataset.read(modality, chosen)
+        lengths = None if found.lengths is None else torch.from_numpy(found.lengths)
+        features = Features(torch.from_numpy(found.values), torch.arange(len(chosen)), lengths).to(device)
+        values[first : first + len(chosen)] = compute_below(encoder, features, depth).float().cpu().numpy()
+
+
+def write_cache(folder: Path, key: CacheKey, shape: tuple[int, int], fill: Callable[[np.ndarray], None]) -> None:
+    """Let `fill` write the values, then rename them into place, then write the record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record, file = folder / f"{key.name}.json", folder / f"{key.name}.npy"
+    record.unlink(missing_ok=True)
+
+    def write(path: Path) -> None:
+        values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        fill(values)
+        values.flush()
+
+    write_atomically(file, write)
+    write_json(record, _record(key, hash_array(open_npy(file))))
+
+
+def open_cache(folder: Path, key: CacheKey, shape: tuple[int, int]) -> Float[np.ndarray, "rows width"] | None:
+    """Open a cache; None where there is none, an unfinished or a damaged one, or one of something else."""
+    file = folder / f"{key.name}.npy"
+    try:
+        record = read_json(folder / f"{key.name}.json")
+        values = open_npy(file)
+    except DataError:
+        return None
+    if values.shape != shape or values.dtype != np.float32 or record != _record(key, hash_array(values)):
+        return None
+    return values
+
+
+def _record(key: CacheKey, content: str) -> dict[str, Any]:
+    return {"trunk_cache_format": CACHE_FORMAT, **asdict(key), "content": content}
