@@ -25,7 +25,7 @@ from trichord.runs.preprocessing import preprocessing_of
 from trichord.training.optimization import OptimizerConfig, build_optimizer
 from trichord.training.source import BatchSource
 from trichord.training.system import AdapterView, System
-from trichord.training.trunk_cache import CachedDataset, cache_outputs
+from trichord.training.trunk_cache import CachedDataset, cache_outputs, cacheable_depth
 
 NAMES, ADAPTER = (AUDIO.name, TEXT.name), "AT"
 SMALLEST_RATIO = 50.0
@@ -81,9 +81,11 @@ def make_epochs(dataset: Dataset, size: NetworkSize, sides: tuple[str, ...], fol
     optimizers = [build_optimizer(system, OptimizerConfig(learning_rate=1e-4)) for system in systems]
     settings = preprocessing_of(mcn_config(size, NAMES))
     items = dataset.split("train")
+    found = {name: cacheable_depth(systems[1].model.encoder(name)) for name in NAMES}
+    depths = {name: depth for name, depth in found.items() if depth is not None}
 
     def make() -> CachedDataset:
-        return cache_outputs(systems[1].model, dataset, items, NAMES, settings, folder)
+        return cache_outputs(systems[1].model, dataset, items, depths, settings, folder)
 
     making = seconds(make)
     held = make()

@@ -188,8 +188,8 @@ def test_errors_in_the_data_name_the_row_of_the_batch(shared: AdapterBank) -> No
     features = batch()
     lengths = features["text"].lengths
     assert lengths is not None
-    lengths[2] = 0
-    row = int(features["text"].rows[2])
+    lengths[4] = 0
+    row = int(features["text"].rows[4])
     with pytest.raises(DataError) as plain, bank.using("VT") as encoder:
         encoder(features, 8)
     with pytest.raises(DataError) as mixed:

@@ -135,8 +135,8 @@ STOPS = [
     Position(1, 2, 1),
     Position(1, 3, 0),
 ]
-# A stop within an epoch, one within a stage that starts from another, and one at the end, with checkpoints at every step
-# or at every second one (which repeats a step); the slow suite tries all of them.
+# Within an epoch, in a stage that starts from another, and at the end; with checkpoints at every step, or at every second
+# one, which repeats a step. The slow suite tries all stops with both.
 FAST = {(STOPS[1], 2), (STOPS[3], 1), (STOPS[5], 2)}
 
 

@@ -19,7 +19,7 @@ from trichord.curricula import set_trainable, training_mode
 from trichord.data import Dataset
 from trichord.data.writing import ModalityArrays, write_dataset
 from trichord.encoders import AudioEncoderConfig, JointEncoder, JointEncoderConfig, ResidualHeadConfig
-from trichord.encoders.beforehand import compute_above, compute_below, is_still, still_depth
+from trichord.encoders.beforehand import Depth, compute_above, compute_below, is_still, still_depth
 from trichord.errors import ConfigError, DataError
 from trichord.evaluation import embed_split
 from trichord.objectives import InfoNCEConfig, ObjectiveConfig, PairwiseConfig, WeightedPairConfig
@@ -27,7 +27,7 @@ from trichord.runs.preprocessing import preprocessing_of
 from trichord.training.optimization import OptimizerConfig, build_optimizer
 from trichord.training.source import BatchSource
 from trichord.training.system import AdapterView, System
-from trichord.training.trunk_cache import CachedDataset, CachedOutputs, cache_outputs
+from trichord.training.trunk_cache import CachedDataset, CachedOutputs, cache_outputs, cacheable_depth
 
 NAMES = ("audio", "text")
 NUM_ITEMS = 40
@@ -94,7 +94,12 @@ def set_mode(system: System) -> None:
 def cached(
     model: JointEncoder, dataset: Dataset, folder: Path, config: JointEncoderConfig = CONFIG, split: str = "train"
 ) -> CachedDataset:
-    return cache_outputs(model, dataset, dataset.split(split), NAMES, preprocessing_of(config), folder)
+    return cache_outputs(model, dataset, dataset.split(split), depths_of(model), preprocessing_of(config), folder)
+
+
+def depths_of(model: JointEncoder) -> dict[str, Depth]:
+    found = {name: cacheable_depth(model.encoder(name)) for name in NAMES}
+    return {name: depth for name, depth in found.items() if depth is not None}
 
 
 def learn(system: System, dataset: Dataset, epochs: int = 2) -> list[float]:
@@ -294,13 +299,40 @@ def test_what_learns_or_is_drawn_is_not_computed_beforehand(dataset: Dataset, tm
     assert is_still(nn.Dropout(0.0))
 
 
+def test_matrices_of_an_adapter_that_does_not_learn_now_stand_in_the_way() -> None:
+    """Validation may look through an adapter of another stage."""
+    model = build(CONFIG)
+    low_rank = LowRank(model)
+    low_rank.attach("head", LowRankConfig(rank=2, targets="unit[.].*"), ["encoders.audio"])
+    set_trainable(model.encoders, ())
+    model.eval()
+    assert still_depth(model.encoder("audio")) == "encoder"
+    assert cacheable_depth(model.encoder("audio")) == "trunk"
+    low_rank.attach("trunk", LowRankConfig(rank=2, targets="trunk[.].*"), ["encoders.audio"])
+    model.requires_grad_(False)
+    assert cacheable_depth(model.encoder("audio")) is None
+    low_rank.attach("text", LowRankConfig(rank=2), ["encoders.text"])
+    model.requires_grad_(False)
+    assert cacheable_depth(model.encoder("text")) is None
+
+
+def test_a_cached_modality_can_be_read_as_it_is_again(dataset: Dataset, tmp_path: Path) -> None:
+    held = cached(build_system(CONFIG).model, dataset, tmp_path)
+    assert held.read("audio", np.array([0])).lengths is None
+    assert held.without(["audio"]).depths == {}
+    assert held.without(["audio"]).read("audio", np.array([0])).lengths is not None
+    assert held.fingerprint() == dataset.fingerprint()
+
+
 def test_what_would_be_too_large_is_left_as_it_is(dataset: Dataset, tmp_path: Path) -> None:
     system = build_system(CONFIG)
     items, settings = dataset.split("train"), preprocessing_of(CONFIG)
     size = 27 * 8 * 4
-    held = cache_outputs(system.model, dataset, items, NAMES, settings, tmp_path, largest_bytes=size)
+    held = cache_outputs(system.model, dataset, items, depths_of(system.model), settings, tmp_path, largest_bytes=size)
     assert held.depths == {"audio": "trunk"}
-    held = cache_outputs(system.model, dataset, items, NAMES, settings, tmp_path, largest_bytes=size - 1)
+    held = cache_outputs(
+        system.model, dataset, items, depths_of(system.model), settings, tmp_path, largest_bytes=size - 1
+    )
     assert held.depths == {}
     assert held.read("audio", np.array([0])).lengths is not None
 
@@ -308,9 +340,15 @@ def test_what_would_be_too_large_is_left_as_it_is(dataset: Dataset, tmp_path: Pa
 def test_a_process_that_does_not_write_reads_what_another_wrote(dataset: Dataset, tmp_path: Path) -> None:
     system = build_system(CONFIG)
     items, settings = dataset.split("train"), preprocessing_of(CONFIG)
-    assert cache_outputs(system.model, dataset, items, NAMES, settings, tmp_path, write=False).depths == {}
+    assert (
+        cache_outputs(system.model, dataset, items, depths_of(system.model), settings, tmp_path, write=False).depths
+        == {}
+    )
     cached(system.model, dataset, tmp_path)
-    assert "audio" in cache_outputs(system.model, dataset, items, NAMES, settings, tmp_path, write=False).depths
+    assert (
+        "audio"
+        in cache_outputs(system.model, dataset, items, depths_of(system.model), settings, tmp_path, write=False).depths
+    )
 
 
 def test_instances_are_read_in_the_order_asked_for_and_unknown_ones_refused() -> None:

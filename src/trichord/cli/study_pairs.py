@@ -24,7 +24,7 @@ PROGRAM = "trichord study pairs"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyPairs:
-    """Train a base, staged orders, an adapter and a specialist per pair; choose every task's route on validation; report.
+    """Train a base, staged orders, an adapter and a specialist per pair; choose every task's route; report.
 
     Writes table.json, routes.json and report.html. Started again it skips finished runs and goes on with the others.
     Every field of the recipe's configuration can be set for base and orders: give --data, and --help lists them.

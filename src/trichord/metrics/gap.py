@@ -19,8 +19,9 @@ Right = Float[np.ndarray, "right right_dim"]
 def modality_gap(left: Left, right: Right) -> float:
     """Distance between the centroids of two sides' unit vectors, in [0, 2].
 
-    ||mean of left - mean of right||, the length of what Liang et al. 2022, "Mind the gap", call the modality gap. Of two samples of n vectors from one distribution it is about
-    sqrt(2 / n) at most, not 0. The sides need not match, nor have equally many rows.
+    ||mean of left - mean of right||, the length of what Liang et al. 2022, "Mind the gap", call the modality gap. Of
+    two samples of n vectors from one distribution it is about sqrt(2 / n) at most, not 0. The sides need not match, nor
+    have equally many rows.
 
     Raises:
         ProtocolError: a side is empty, widths differ, or a vector is not of length one.

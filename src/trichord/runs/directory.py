@@ -7,6 +7,7 @@
 | status.json | state (running, finished, failed, interrupted), stages with hashes and verdicts, message |
 | metrics.jsonl | one line per logged step and per validation |
 | checkpoint.safetensors | exact training state while the run is not finished |
+| cache/ | outputs of trunks in which a stage learns nothing, while the run is not finished |
 | model.safetensors | the finished model; where one adapter alone learnt, its files (`adapters.saved`) instead |
 | adapters/NAME/ | adapters that were learnt together with the model |
 | results/SPLIT/ | one result per task, with its per-query values |
@@ -69,6 +70,7 @@ class RunDirectory:
         self.status_file = self.path / "status.json"
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoint_file = self.path / "checkpoint.safetensors"
+        self.cache_folder = self.path / "cache"
         self.model_file = self.path / "model.safetensors"
         self.tensorboard_folder = self.path / "tensorboard"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from trichord.adapters.lora import plain_state
 from trichord.encoders import JointEncoder, WordPool
 from trichord.errors import RunError
 from trichord.runs.experiment import ExperimentConfig
@@ -47,9 +48,9 @@ def start_from(model: JointEncoder, initial: Model) -> None:
 
 
 def weights(model: JointEncoder, name: str) -> dict[str, torch.Tensor]:
-    """Return the parameters and buffers of one encoder, without a table of word vectors."""
+    """Return the parameters and buffers of one encoder, without a table of word vectors and without adapters."""
     encoder = model.encoder(name)
-    state = dict(encoder.state_dict(keep_vars=True))
+    state = plain_state(encoder)
     if isinstance(encoder, WordPool):
         state.pop("table", None)
     return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -17,6 +18,9 @@ class RunOptions:
         checkpoint_seconds: seconds between two checkpoints.
         checkpoint_steps: also checkpoint every so many steps; None for time alone.
         device: "cpu" to leave a GPU unused.
+        cache_trunks: compute trunks in which a stage learns nothing once, not at every step; numbers agree to rounding.
+        cache_folder: where; None: in the run folder until the run is finished. Runs over one base can share one.
+        largest_cache: bytes above which a modality is not cached.
     """
 
     progress: bool = True
@@ -25,3 +29,6 @@ class RunOptions:
     checkpoint_seconds: float = 30.0
     checkpoint_steps: int | None = None
     device: Literal["cpu"] | None = None
+    cache_trunks: bool = True
+    cache_folder: Path | None = None
+    largest_cache: int = 20 * 10**9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ from trichord.runs.options import RunOptions
 from trichord.runs.recorder import Interruption, Recorder, Validate
 from trichord.runs.statistics import fit_statistics, take_words
 from trichord.runs.suitability import check_data
+from trichord.runs.trunks import stage_data
 from trichord.training.checkpoint import Checkpoint, load_checkpoint, load_state, restore, save_tensors
 from trichord.training.convergence import judge_convergence
 from trichord.training.engine import Engine
@@ -188,8 +190,10 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         memory["frozen"] = frozen_hashes(run.model.encoders, stage.train)
         memory["seconds"] = 0.0
     items = run.dataset.split(*config.fit_splits)
+    folder = run.options.cache_folder or run.directory.cache_folder
+    data = stage_data(system, config, stage, run.dataset, folder, run.options)
     source = BatchSource(
-        run.dataset, items, stage.modalities, stage.batch_size, config.seed, number, stage.items_per_source
+        data.learning, items, stage.modalities, stage.batch_size, config.seed, number, stage.items_per_source
     )
     recorder = Recorder(
         directory=run.directory,
@@ -197,7 +201,7 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         number=number,
         system=system,
         optimizer=optimizer,
-        validate=validator(run, number),
+        validate=validator(run, number, data.validation),
         options=run.options,
         interruption=run.interruption,
         memory=memory,
@@ -209,7 +213,8 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         recorder.save(start)
     began = time.monotonic()
     try:
-        train_stage(system, stage, source, run.engine, optimizer, start, config.seed, recorder)
+        with run.model.given(data.depths):
+            train_stage(system, stage, source, run.engine, optimizer, start, config.seed, recorder)
     finally:
         recorder.close()
         memory["seconds"] += time.monotonic() - began
@@ -217,6 +222,7 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     if stage.keep == "best" and recorder.best:
         load_state(run.model, recorder.best)
     if is_main():
+        memory["cached"] = dict(data.depths)
         record_stage(run, number, memory, source)
 
 
@@ -225,12 +231,12 @@ def spelled(config: ExperimentConfig, number: int) -> str:
     return "_".join(config.order.split("_")[: number + 1])
 
 
-def validator(run: Run, number: int) -> Validate | None:
+def validator(run: Run, number: int, dataset: Dataset) -> Validate | None:
     """Return the function that measures the model on the validation split, or None when there is none."""
     config, stage = run.config, run.config.stages[number]
     if config.selection.split is None:
         return None
-    return partial(validate, run.low_rank, run.model, run.dataset, config, config.stage_tasks(stage))
+    return partial(validate, run.low_rank, run.model, dataset, config, config.stage_tasks(stage))
 
 
 def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSource) -> None:
@@ -254,6 +260,7 @@ def record_stage(run: Run, number: int, memory: dict[str, Any], source: BatchSou
         "sentence": convergence.sentence,
         "frozen": memory["frozen"],
         "seconds": round(memory["seconds"], 2),
+        "cached": memory["cached"],
         "handover": {name: hash_tensors(plain_state(e)) for name, e in run.model.encoders.items()},
     }
     others = [there for there in run.directory.status().get("stages", []) if there["name"] != entry["name"]]
@@ -281,3 +288,4 @@ def finish(run: Run) -> None:
         result.save(directory.results_folder(measured.split))
     directory.write_status(state="finished", model=identity, adapters=adapters, flags=flags)
     directory.checkpoint_file.unlink(missing_ok=True)
+    shutil.rmtree(directory.cache_folder, ignore_errors=True)

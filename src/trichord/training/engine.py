@@ -74,4 +74,10 @@ class Engine:
 
     def release(self) -> None:
         """Forget prepared modules, so that the next stage starts clean."""
-        self._accelerator.free_memory()
+        if self._accelerator.device.type != "cpu":
+            self._accelerator.free_memory()
+            return
+        # `free_memory` first searches the whole process for garbage, which takes longer than a short stage.
+        self._accelerator._schedulers, self._accelerator._optimizers = [], []
+        self._accelerator._models, self._accelerator._dataloaders = [], []
+        self._accelerator.step = 0

@@ -7,7 +7,7 @@ not found and is computed anew. A damaged one is computed anew, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from trichord.adapters.lora import plain_state
 from trichord.batch import Features
 from trichord.data import Dataset, FeatureArrays
 from trichord.data.npy import open_npy
@@ -103,6 +105,10 @@ class CachedDataset(Dataset):
         """Modality name -> how far it was computed, as `JointEncoder.given` takes it."""
         return {name: held.depth for name, held in self.outputs.items()}
 
+    def without(self, modalities: Collection[str]) -> CachedDataset:
+        """Return the data with the features of some modalities as they are."""
+        return CachedDataset(self, {name: held for name, held in self.outputs.items() if name not in modalities})
+
     def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
         """Read the features of instances, or what was computed from them."""
         if modality in self.outputs:
@@ -110,38 +116,47 @@ class CachedDataset(Dataset):
         return super().read(modality, instances)
 
 
+def cacheable_depth(encoder: Encoder) -> Depth | None:
+    """Return how far an encoder can be computed beforehand whichever adapter is active; None: not at all."""
+    depth = still_depth(encoder)
+    if depth == "encoder" and _holds_matrices(encoder):
+        depth = None if encoder.trunk_name is None else "trunk"
+    return None if depth == "trunk" and _holds_matrices(trunk_of(encoder)) else depth
+
+
+def _holds_matrices(module: nn.Module) -> bool:
+    return len(plain_state(module)) < len(module.state_dict())
+
+
 def cache_outputs(
     model: JointEncoder,
     dataset: Dataset,
     items: Int[np.ndarray, " items"],
-    modalities: tuple[str, ...],
+    depths: Mapping[str, Depth],
     settings: Mapping[str, str],
     folder: Path,
     *,
-    depths: Mapping[str, Depth] | None = None,
     largest_bytes: int | None = None,
     write: bool = True,
 ) -> CachedDataset:
-    """Return the data with everything that stays the same computed, from the cache where it is there.
+    """Return the data with what stays the same computed, from the cache where it is there.
 
-    Put the model in the mode of the stage first, and freeze what the stage freezes.
+    Put the model in the mode in which it will be used first.
 
     Args:
         model: the encoders.
         dataset: the data.
         items: rows of the items that will be read.
-        modalities: names of the modalities that will be read.
+        depths: modality name -> how far to compute; see `cacheable_depth`.
         settings: modality name -> hash of the settings of its encoder.
         folder: where caches lie; made if it does not exist.
-        depths: how far to compute; None: as far as `still_depth` allows.
         largest_bytes: leave a modality whose values would be larger as it is; None: no limit.
         write: whether this process computes what is missing; of several processes one does, and the others wait.
     """
     outputs: dict[str, CachedOutputs] = {}
-    for name in modalities:
+    for name, depth in depths.items():
         encoder, instances = model.encoder(name), instances_of(dataset, name, items)
-        depth = still_depth(encoder) if depths is None else depths.get(name)
-        if depth is None or not len(instances):
+        if not len(instances):
             continue
         shape = (len(instances), values_width(encoder, depth))
         if largest_bytes is not None and BYTES_PER_NUMBER * shape[0] * shape[1] > largest_bytes:

@@ -1,0 +1,151 @@
+"""Every adapter on every task as a heat map: blue above the base, orange below, its number in each cell.
+
+The two hues are those of the page's first two series, which readers who confuse red and green tell apart. They are laid
+over the page with an opacity that grows with the difference, so that the map is as legible in the dark as in the light.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from trichord.adapters.settings import BASE
+from trichord.optional import require
+from trichord.reports.numbers import show, show_signed
+from trichord.reports.pairs.report import METRIC, PairsReport
+from trichord.reports.plot_style import (
+    FAINT,
+    INK,
+    RULE,
+    SERIES,
+    SIZE,
+    SMALL,
+    Margins,
+    panels,
+    text_width,
+    to_svg,
+    verbatim,
+)
+
+GAIN, LOSS = SERIES[0], SERIES[1]
+STRONGEST = 0.5
+"""Opacity of the largest difference; text on it keeps its contrast, in the light and in the dark."""
+LEAST_SCALE = 1.0
+"""Points of the strongest colour where all differences are smaller: noise must not look like an effect."""
+FEWEST = 7
+"""Columns that are made room for, so that the cells of few tasks do not get absurdly wide."""
+CELL_HEIGHT = 0.42
+
+
+def plot_matrix(report: PairsReport) -> str | None:
+    """Draw one cell per adapter and task; None where there is no matrix.
+
+    A cell is coloured by its difference to the base, and holds the difference and its mean; cells of an adapter's own
+    pair are outlined, and a dot marks adapters that take part in the route of the task.
+    """
+    adapters = matrix_adapters(report)
+    if not adapters:
+        return None
+    scale = colour_scale(report)
+    names = [verbatim(name) for name in adapters]
+    margins = Margins(left=0.2 + text_width(adapters), right=0.02, top=0.34, bottom=0.5)
+    figure, [axes] = panels(1, 1, CELL_HEIGHT * len(adapters), margins)
+    chosen = chosen_adapters(report)
+    for line, adapter in enumerate(adapters):
+        for column, task in enumerate(report.tasks):
+            _draw_cell(axes, report, (adapter, task), (column, line), scale, adapter in chosen.get(task, ()))
+    axes.set_xlim(-0.5, max(len(report.tasks), FEWEST) - 0.5)
+    axes.set_ylim(len(adapters) - 0.5, -0.5)
+    axes.grid(False)
+    axes.spines["bottom"].set_visible(False)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xticks(range(len(report.tasks)), [verbatim(task) for task in report.tasks])
+    axes.set_yticks(range(len(adapters)), names)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set(color=INK, fontsize=SIZE, fontweight="bold")
+    _draw_scale(figure, margins, scale)
+    return to_svg(figure, "matrix-map", f"{METRIC} of every adapter on every task, as differences to the base")
+
+
+def matrix_adapters(report: PairsReport) -> tuple[str, ...]:
+    """Return the rows of the matrix, the base first."""
+    return tuple(sorted(dict.fromkeys(row.label for row in report.matrix), key=lambda name: name != BASE))
+
+
+def cell_difference(report: PairsReport, adapter: str, task: str) -> float | None:
+    """Return how far an adapter's mean is from that of the base, in points; None where one was not measured."""
+    own, base = report.cell(adapter, task), report.cell(BASE, task)
+    return None if own is None or base is None else own.mean - base.mean
+
+
+def colour_scale(report: PairsReport) -> float:
+    """Return the difference in points that has the strongest colour."""
+    found = (cell_difference(report, row.label, row.task) for row in report.matrix)
+    return max([LEAST_SCALE, *(abs(difference) for difference in found if difference is not None)])
+
+
+def chosen_adapters(report: PairsReport) -> dict[str, frozenset[str]]:
+    """Task -> adapters that take part in its route, `BASE` among them where it does, as its description says."""
+    return {route.task: _named(route.description) for route in report.routes}
+
+
+def _named(description: str) -> frozenset[str]:
+    """Read "adapter VT", "base", or the legs "T>V under VT + 0.3 x T>A under base, weighted scores"."""
+    found = re.findall(r"(?:^adapter|\bunder) ([^\s,]+)", description)
+    return frozenset(found or ([BASE] if re.match(rf"{BASE}(?:,|$)", description) else []))
+
+
+def _draw_cell(
+    axes: Any, report: PairsReport, cell: tuple[str, str], place: tuple[int, int], scale: float, chosen: bool
+) -> None:
+    patches = require("matplotlib.patches", "report", "drawing a report")
+    (adapter, task), (column, line) = cell, place
+    row, difference = report.cell(adapter, task), cell_difference(report, adapter, task)
+    strength = 0.0 if difference is None else STRONGEST * min(1.0, abs(difference) / scale)
+    box = {"xy": (column - 0.47, line - 0.46), "width": 0.94, "height": 0.92}
+    fill = patches.Rectangle(**box, facecolor=GAIN if (difference or 0) >= 0 else LOSS, alpha=strength, linewidth=0)
+    fill.set_gid(f"cell-{line}-{column}")
+    axes.add_patch(fill)
+    own = task in report.serves.get(adapter, ())
+    edge = patches.Rectangle(**box, fill=False, edgecolor=INK if own else RULE, linewidth=1.5 if own else 0.6)
+    axes.add_patch(edge)
+    style = {"ha": "center", "va": "center", "color": INK}
+    if row is None:
+        axes.text(column, line, "–", fontsize=SIZE, **style)
+    elif adapter == BASE or difference is None:
+        axes.text(column, line, show(METRIC, row.mean), fontsize=SIZE, **style)
+    else:
+        axes.text(column, line - 0.17, show_signed(METRIC, difference), fontsize=SIZE, fontweight="bold", **style)
+        axes.text(column, line + 0.23, show(METRIC, row.mean), fontsize=SMALL - 0.5, **style)
+    if chosen:
+        dot = axes.plot([column + 0.38], [line - 0.28], "o", markersize=4, color=INK, markeredgewidth=0)[0]
+        dot.set_gid(f"chosen-{line}-{column}")
+
+
+def _draw_scale(figure: Any, margins: Margins, scale: float) -> None:
+    """Draw what the colours mean, below the cells: seven swatches from the strongest loss to the strongest gain."""
+    width, height = figure.get_size_inches()
+    shares = [-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 2 / 3, 1.0]
+    size = 0.34
+    axes = figure.add_axes((margins.left / width, 0.08 / height, size * len(shares) / width, 0.13 / height))
+    axes.set_xlim(-0.5, len(shares) - 0.5)
+    axes.set_ylim(0, 1)
+    axes.patch.set_alpha(0.0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for place, share in enumerate(shares):
+        axes.bar([place], [1], width=1, color=LOSS if share < 0 else GAIN, alpha=STRONGEST * abs(share), linewidth=0)
+    ends = (0, len(shares) // 2, len(shares) - 1)
+    axes.set_xticks(ends, [f"{show_signed(METRIC, shares[end] * scale)}" for end in ends])
+    axes.xaxis.tick_top()
+    axes.set_yticks([])
+    axes.tick_params(length=0, labelsize=SMALL, labelcolor=FAINT, pad=1)
+    axes.annotate(
+        f"points of {METRIC} from the base",
+        (1.04, 0.5),
+        xycoords="axes fraction",
+        va="center",
+        fontsize=SMALL,
+        color=FAINT,
+    )
