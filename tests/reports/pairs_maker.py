@@ -227,6 +227,8 @@ def make_report(
         },
         answers=write_answers(labels, tasks, comparisons, rows, modalities),
         flags=("T>A: 3 queries have two equal best rows",),
-        notes=("Intervals: 95 %, percentile bootstrap over items and seeds. p adjusted by Holm's rule over the tasks.",),
+        notes=(
+            "Intervals: 95 %, percentile bootstrap over items and seeds. p adjusted by Holm's rule over the tasks.",
+        ),
         folders=("studies/pairs/base/seed-0", "studies/pairs/base/seed-1"),
     )

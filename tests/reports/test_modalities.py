@@ -16,7 +16,7 @@ from trichord.adapters.settings import BASE
 from trichord.data import Dataset
 from trichord.errors import ConfigError, RunError
 from trichord.evaluation import EmbeddingTable
-from trichord.evaluation.compare import compare_results
+from trichord.evaluation.compare import compare_matched, compare_results
 from trichord.evaluation.routes import evaluate_route
 from trichord.evaluation.settings import EvaluationSet
 from trichord.modality import STANDARD, Modality, parse_task
@@ -34,7 +34,7 @@ from trichord.reports.modalities import (
 from trichord.reports.modalities.answer import write_answer
 from trichord.reports.modalities.build import pairs_compared
 from trichord.reports.modalities.changes import find_changes, stores_captions
-from trichord.reports.modalities.differences import compare_matched, compare_ways
+from trichord.reports.modalities.differences import compare_ways
 from trichord.reports.modalities.measure import learnt_notes
 from trichord.reports.modalities.page import describe_changes
 from trichord.reports.modalities.report import Difference
@@ -251,15 +251,15 @@ def test_differences_of_one_seed_are_those_of_compare_results_and_of_several_are
     a, b = (
         [evaluate_route({BASE: tables(seed, True)}, way.route, splits().measured) for seed in range(4)] for way in ways
     )
-    one = compare_matched(a[:1], b[:1], "R@10", 200, 1000)
+    one = compare_matched(a[:1], b[:1], "R@10", num_resamples=200, num_draws=1000)
     assert one == compare_results(a[:1], b[:1], "R@10", num_resamples=200, num_draws=1000)
     matched, apart = (
-        compare_matched(a, b, "MRR", 400, 1000),
+        compare_matched(a, b, "MRR", num_resamples=400, num_draws=1000),
         compare_results(a, b, "MRR", num_resamples=400, num_draws=1000),
     )
     assert (matched.difference, matched.p_value) == (pytest.approx(apart.difference), apart.p_value)
     assert matched.low <= matched.difference <= matched.high
-    same = compare_matched(a, a, "MRR", 200, 1000)
+    same = compare_matched(a, a, "MRR", num_resamples=200, num_draws=1000)
     assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
     assert compare_results(a, a, "MRR", num_resamples=200).high > 0, "unmatched seeds would widen it"
     found = compare_ways({"a": a, "b": b}, [("a", "b"), ("b", "a")], EFFORT, ("R@10",))

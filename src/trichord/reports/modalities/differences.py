@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from trichord.evaluation.compare import compare_results
+from trichord.evaluation.compare import compare_matched
 from trichord.evaluation.result import RetrievalResult
-from trichord.metrics.bootstrap import Comparison, holm, paired_comparison
+from trichord.metrics.bootstrap import holm
 from trichord.reports.modalities.report import Difference
 from trichord.reports.paired import PAIRED_METRICS, Effort
 
@@ -35,23 +33,13 @@ def compare_ways(
     draws = effort.draws(len(pairs))
     found: list[Difference] = []
     for metric in metrics:
-        compared = [compare_matched(results[a], results[b], metric, effort.num_resamples, draws) for a, b in pairs]
+        compared = [
+            compare_matched(results[a], results[b], metric, num_resamples=effort.num_resamples, num_draws=draws)
+            for a, b in pairs
+        ]
         adjusted = holm([comparison.p_value for comparison in compared])
         found += [
             Difference(a, b, metric, c.difference, c.low, c.high, c.p_value, p_holm)
             for (a, b), c, p_holm in zip(pairs, compared, adjusted, strict=True)
         ]
     return tuple(found)
-
-
-def compare_matched(a: Results, b: Results, metric: str, num_resamples: int, num_draws: int) -> Comparison:
-    """Compare two ways of the same models: as `compare_results`, but a resample draws each seed on both sides at once.
-
-    Both ways of a seed share its model, so their difference varies less over seeds than two models trained apart do.
-    """
-    found = compare_results(a, b, metric, num_resamples=num_resamples, num_draws=num_draws)
-    if len(a) == 1:
-        return found
-    values = np.stack([one.per_query(metric) - other.per_query(metric) for one, other in zip(a, b, strict=True)])
-    nothing = np.zeros((1, values.shape[1]))
-    return paired_comparison(values, nothing, a[0].query_items, num_resamples=num_resamples, num_draws=num_draws)

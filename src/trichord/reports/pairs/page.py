@@ -18,7 +18,8 @@ from trichord.reports.pairs.report import METRIC, ROUTED, PairsReport
 from trichord.reports.plot_style import BASELINE, VARIABLES
 from trichord.reports.template import render
 
-TASKS_PER_BLOCK = 4
+NUMBERS_PER_BLOCK = 12
+"""Columns of numbers that stand beside each other on a page."""
 
 
 def write_pairs_page(path: str | Path, report: PairsReport) -> None:
@@ -45,7 +46,6 @@ def render_pairs_page(report: PairsReport) -> str:
 
 def _context(report: PairsReport, anchors: Sequence[str]) -> dict[str, Any]:
     metric = told_metric(report.comparisons, report.rows)
-    recalls = [name for name in report.metrics if name.startswith("R@")]
     convergence, unconverged = convergence_brief(report.verdicts)
     effects = find_effects(report.tasks, report.comparisons, report.rows, metric)
     return {
@@ -58,10 +58,7 @@ def _context(report: PairsReport, anchors: Sequence[str]) -> dict[str, Any]:
         "matrix_metric": METRIC,
         "rivals": rivals_of(report.labels, report.comparisons),
         "look": _look(report),
-        "blocks": [
-            report.tasks[start : start + TASKS_PER_BLOCK] for start in range(0, len(report.tasks), TASKS_PER_BLOCK)
-        ],
-        "measures": [group for group in (recalls, [m for m in report.metrics if m not in recalls]) if group],
+        "blocks": _blocks(report),
         "chances": {(row.task, row.metric): row.chance for row in report.rows},
         "legend": explain_marks(report, "Bold:"),
         "is_best": lambda row: is_best(report, row),
@@ -107,6 +104,17 @@ def _sections(report: PairsReport, anchors: Sequence[str]) -> list[tuple[str, st
         ("protocol", "Protocol", True),
     ]
     return [(anchor, words) for anchor, words, there in every if there]
+
+
+def _blocks(report: PairsReport) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """(tasks, metrics) of every table of numbers: recalls first, other measures apart, because they are read apart."""
+    recalls = [metric for metric in report.metrics if metric.startswith("R@")]
+    others = [metric for metric in report.metrics if metric not in recalls]
+    blocks: list[tuple[Sequence[str], Sequence[str]]] = []
+    for metrics in filter(None, (recalls, others)):
+        at_once = max(1, NUMBERS_PER_BLOCK // len(metrics))
+        blocks += [(report.tasks[at : at + at_once], metrics) for at in range(0, len(report.tasks), at_once)]
+    return blocks
 
 
 def _look(report: PairsReport) -> dict[str, tuple[str, bool]]:
