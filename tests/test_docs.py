@@ -27,6 +27,10 @@ SHORTER = {
     "trichord train --data clips --order VT_A --out runs/vt_a": "--set.stages.0.epochs 2 --set.stages.1.epochs 2",
     "trichord train --data clips --order VT_A --out runs/longer": "--set.stages.1.epochs 2",
     "torchrun": "--set.stages.0.epochs 2",
+    "trichord train --data clips --order AVT --out runs/joint": "--set.stages.0.epochs 2",
+    "trichord adapt runs/joint --pair VT": "--epochs 2",
+    "trichord adapt runs/joint --pair AT": "--epochs 2",
+    "trichord study pairs": "--workers 1 --no-refit --epochs 2 --set.stages.0.epochs 2 --set.stages.1.epochs 2",
 }
 IN_TURN = """
 import gc, json, sys
@@ -91,7 +95,7 @@ def run_blocks(chosen: list[tuple[str, str]], folder: Path) -> None:
 
 def shown_in_the_readme() -> list[tuple[str, str]]:
     shown = [(language, block) for language, block in blocks(README) if not is_about_published_files(block)]
-    assert [language for language, _ in shown] == ["bash", "python", "bash", "bash", "bash", "python"]
+    assert [language for language, _ in shown] == ["bash", "python", "bash", "bash", "bash", "bash", "python"]
     return shown
 
 
@@ -125,8 +129,9 @@ def run_in_turn(chosen: list[tuple[str, str]], folder: Path) -> list[str]:
 
 
 def check_what_the_readme_left(folder: Path) -> None:
-    for name in ("study", "comparison"):
+    for name in ("study", "comparison", "routes", "pairs"):
         assert (folder / name / "report.html").exists()
+    assert (folder / "pairs" / "routes.json").exists()
     for name in ("vt_a", "longer", "two-processes"):
         assert (folder / "runs" / name / "model.safetensors").exists()
 
@@ -176,7 +181,7 @@ def test_the_japanese_readme_shows_the_same() -> None:
     english, japanese = (re.findall(r"\d+\.\d+", page.read_text(encoding="utf-8")) for page in (README, JAPANESE))
     assert sorted(english) == sorted(japanese), "a figure stands in one README and not in the other"
     for page in (README, JAPANESE):
-        assert page.read_text(encoding="utf-8").count("\n## ") == 8
+        assert page.read_text(encoding="utf-8").count("\n## ") == 9
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -135,8 +135,8 @@ STOPS = [
     Position(1, 2, 1),
     Position(1, 3, 0),
 ]
-# Within an epoch, in a stage that starts from another, and at the end; with checkpoints at every step, or at every second
-# one, which repeats a step. The slow suite tries all stops with both.
+# Within an epoch, in a stage that starts from another, and at the end; with checkpoints at every step, or at every
+# second one, which repeats a step. The slow suite tries all stops with both.
 FAST = {(STOPS[1], 2), (STOPS[3], 1), (STOPS[5], 2)}
 
 

@@ -35,7 +35,7 @@ from trichord.errors import ConfigError, RunError, nearest
 from trichord.randomness import derive_seed
 from trichord.shapes import Float, Tensor
 
-__all__ = ["Factors", "LowRank", "Rows", "find_targets", "matrices_b", "plain_state"]
+__all__ = ["Factors", "LowRank", "Rows", "find_targets", "magnitudes", "matrices_b", "plain_state"]
 
 INITIAL: Mapping[str, bool | str] = {"kaiming": True}
 SAVED_PREFIX = "base_model.model."
@@ -60,6 +60,11 @@ class Factors:
 def matrices_b(module: nn.Module) -> tuple[str, ...]:
     """Return the names of the parameters that are the B of some adapter."""
     return tuple(name for name, _ in module.named_parameters() if ".lora_B." in name)
+
+
+def magnitudes(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters that are the lengths of an output's weights, which DoRA learns."""
+    return tuple(name for name, _ in module.named_parameters() if ".lora_magnitude_vector." in name)
 
 
 class LowRank:
@@ -92,6 +97,33 @@ class LowRank:
             if name not in self._held or name.endswith(START):
                 raise ConfigError(f"no adapter named {name!r} is loaded; {nearest(name, self.names or ('(none)',))}")
 
+    def plan(self, config: LowRankConfig, within: Sequence[str] = ("",)) -> dict[str, nn.Module]:
+        """Return the full name -> layer of all that `attach` would give matrices; it changes nothing.
+
+        Only kinds and shapes of layers are looked at, so that the module may lie on the meta device.
+
+        Raises:
+            ConfigError: there is no such layer, or one that cannot have such matrices.
+        """
+        targets = find_targets(self.module, config.targets, within)
+        layers = {target: layer for target, layer in find_layers(self.module).items() if target in targets}
+        for target, layer in layers.items():
+            if unlike := unlike_matrices(layer):
+                raise ConfigError(
+                    f"{target} cannot have matrices: {unlike}; leave it out of targets {config.targets!r}"
+                )
+            if config.initial not in ("kaiming", "gaussian") and not isinstance(layer, nn.Linear):
+                raise ConfigError(
+                    f"initial={config.initial!r} is for linear layers, {target} is a convolution; start from kaiming"
+                )
+            smaller = min(layer.get_parameter("weight").shape)
+            if config.starts_from_weights and config.rank > smaller:
+                raise ConfigError(
+                    f"initial={config.initial!r} takes {config.rank} directions out of {target}, which has {smaller}; "
+                    "lower the rank"
+                )
+        return layers
+
     def attach(self, name: str, config: LowRankConfig, within: Sequence[str] = ("",), seed: int = 0) -> None:
         """Put the matrices of one more adapter beside the weights; what is active stays active.
 
@@ -108,28 +140,14 @@ class LowRank:
             ConfigError: the name is taken or unusable, or there is no such layer.
         """
         self._check_name(name)
-        targets = find_targets(self.module, config.targets, within)
-        layers = {target: layer for target, layer in find_layers(self.module).items() if target in targets}
+        layers = self.plan(config, within)
+        targets = tuple(layers)
         for target, layer in layers.items():
-            if unlike := unlike_matrices(layer):
-                raise ConfigError(
-                    f"{target} cannot have matrices: {unlike}; leave it out of targets {config.targets!r}"
-                )
-            if config.initial not in ("kaiming", "gaussian") and not isinstance(layer, nn.Linear):
-                raise ConfigError(
-                    f"initial={config.initial!r} is for linear layers, {target} is a convolution; start from kaiming"
-                )
             weight = layer.get_parameter("weight").detach()
             if config.weight_decomposed and not bool(weight.flatten(1).any(dim=1).all()):
                 raise ConfigError(
                     f"{target} has an output whose weights are all zero: they have no direction, which "
                     "weight_decomposed (DoRA) divides by"
-                )
-            smaller = min(weight.shape)
-            if config.starts_from_weights and config.rank > smaller:
-                raise ConfigError(
-                    f"initial={config.initial!r} takes {config.rank} directions out of {target}, which has {smaller}; "
-                    "lower the rank"
                 )
         settings = _lora_config(config)
         if not config.starts_from_weights:

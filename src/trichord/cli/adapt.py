@@ -33,7 +33,8 @@ class Adapt:
     """Learn an adapter of one pair of modalities over a finished run, whose weights stay as they are.
 
     The result is a PEFT folder that belongs to this base alone. The data need hold the pair's modalities only. Started
-    again with the same options it goes on where it stopped. Every field can be set (--set.PATH).
+    again with the same options it goes on where it stopped. Every field can be set (--set.PATH). Adapters that the run
+    holds already are left alone.
 
     Args:
         base: run folder, or a file of the published MCN code (e30.pth).

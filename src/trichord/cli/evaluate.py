@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
 
+from trichord.adapters.settings import BASE
 from trichord.cli.options import Positional, parse_command
 from trichord.data import Dataset
 from trichord.errors import ConfigError
@@ -47,6 +49,8 @@ class Evaluate:
         split: split to measure on; None: test, or that of the benchmark.
         benchmark: measure under this named protocol.
         tasks: spelled tasks; empty means those of the run, or those of the benchmark that run and data allow.
+        adapters: folders of adapters over the run, which are loaded beside those that it holds.
+        adapter: measure under this adapter, or under "base"; must be said where adapters are loaded.
         captions: which captions of an item take part; None means as in the run, or as in the benchmark.
         out: folder to write the results to; None only prints them.
         json: print JSON.
@@ -57,6 +61,8 @@ class Evaluate:
     split: str | None = None
     benchmark: str | None = None
     tasks: tuple[str, ...] = ()
+    adapters: tuple[Path, ...] = ()
+    adapter: str | None = None
     captions: Literal["first", "all"] | None = None
     out: Path | None = None
     json: bool = False
@@ -65,10 +71,19 @@ class Evaluate:
 def run(arguments: list[str]) -> None:
     """Run the command."""
     command = parse_command(Evaluate, arguments, "trichord evaluate")
-    if command.benchmark is None:
-        _measure_split(command)
-    else:
-        _measure_benchmark(command, find_protocol(command.benchmark))
+    benchmark = None if command.benchmark is None else find_protocol(command.benchmark)
+    if benchmark is not None:
+        for name in ("split", "captions"):
+            if getattr(command, name) is not None:
+                raise ConfigError(f"the benchmark {benchmark.name} says which {name} it takes; leave out --{name}")
+    dataset = Dataset.open(command.data)
+    if benchmark is not None:
+        benchmark.require(dataset)
+    with _adapted(command, dataset) as model:
+        if benchmark is None:
+            _measure_split(command, dataset, model)
+        else:
+            _measure_benchmark(command, benchmark, dataset, model)
 
 
 def load_model(path: Path, dataset: str = "") -> Model:
@@ -78,9 +93,22 @@ def load_model(path: Path, dataset: str = "") -> Model:
     return load_published(path, evaluation_frames=FRAMES.get(dataset, FRAMES["youcook2"]))
 
 
-def _measure_split(command: Evaluate) -> None:
-    dataset = Dataset.open(command.data)
+@contextmanager
+def _adapted(command: Evaluate, dataset: Dataset) -> Iterator[Model]:
+    """Load the model and let it work under the adapter that was asked for."""
     model = load_model(command.run, dataset.spec.name)
+    for folder in command.adapters:
+        model.load_adapter(folder)
+    if model.adapters and command.adapter is None:
+        raise ConfigError(
+            f"adapters are loaded ({', '.join(model.adapters)}): say which is meant, as in --adapter "
+            f"{model.adapters[0]}, or --adapter {BASE} for none of them; a missing adapter never means none"
+        )
+    with model.bank.using(command.adapter or BASE):
+        yield model
+
+
+def _measure_split(command: Evaluate, dataset: Dataset, model: Model) -> None:
     config = model.config
     scoring = config.evaluation.scoring
     if command.captions is not None:
@@ -90,13 +118,7 @@ def _measure_split(command: Evaluate) -> None:
     _show_clips(command, evaluate(model.encoder, dataset, command.split or SPLIT, tasks, scoring, batch_size=size))
 
 
-def _measure_benchmark(command: Evaluate, benchmark: NamedProtocol) -> None:
-    for name in ("split", "captions"):
-        if getattr(command, name) is not None:
-            raise ConfigError(f"the benchmark {benchmark.name} says which {name} it takes; leave out --{name}")
-    dataset = Dataset.open(command.data)
-    benchmark.require(dataset)
-    model = load_model(command.run, dataset.spec.name)
+def _measure_benchmark(command: Evaluate, benchmark: NamedProtocol, dataset: Dataset, model: Model) -> None:
     scoring, size = model.config.evaluation.scoring, model.config.evaluation.batch_size
     known = {modality.letter for modality in dataset.modalities if model.supports(modality.name)}
     tasks = command.tasks or benchmark.tasks_of(known)

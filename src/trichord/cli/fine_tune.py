@@ -23,7 +23,8 @@ class FineTune:
     """Go on training a finished run, or a published checkpoint, on the clips of other data, and measure it there.
 
     Text is pulled to the sum of the other modalities, as AVLnet did: batches of 256, learning rate 1e-4; 3 epochs with
-    a decay of 0.9 on data called youcook2, else 15 at a constant rate. Every field can be set (--set.PATH).
+    a decay of 0.9 on data called youcook2, else 15 at a constant rate. Every field can be set (--set.PATH). Adapters
+    of the run are left behind: they belong to its weights as they were.
 
     Args:
         model: run folder, or a file of the published MCN code (e30.pth).

@@ -10,6 +10,7 @@ from trichord.adapters.settings import LowRankConfig
 from trichord.cli.options import parse_with_configuration, peek
 from trichord.cli.study_orders import default_orders
 from trichord.config import difference
+from trichord.curricula import parse_order
 from trichord.data import Dataset
 from trichord.evaluation.choice import Rule
 from trichord.modality import Modality, Pair, all_pairs, all_tasks, parse_pair
@@ -34,9 +35,9 @@ class StudyPairs:
         out: folder of the study.
         seeds: number of seeds.
         base: order of the base; None learns all modalities jointly.
-        orders: orders the routed model is compared with; empty means the three two-stage orders.
-        pairs: letters of the pairs that get an adapter, VT or T-VA; empty means every two modalities, and text against
-            all others together.
+        orders: orders the routed model is compared with; empty means the three two-stage orders, less the base.
+        pairs: letters of the pairs that get an adapter, VT or T-VA; empty means every two modalities of the base, and
+            text against all others together.
         recipe: name of a recipe, or module:function.
         low_rank: matrices of the adapters.
         learning_rate: of adapters and specialists; None: that of the base's last stage.
@@ -82,14 +83,16 @@ def run(arguments: list[str]) -> None:
     known = dataset.modalities
     letters = "".join(modality.letter for modality in known)
     base = first.base or letters
-    orders = first.orders or tuple(order for order in default_orders(letters) if "_" in order)
+    orders = first.orders or tuple(order for order in default_orders(letters) if "_" in order and order != base)
+    learnt = {name for stage in parse_order(base, known) for name in stage.modalities}
+    own = tuple(modality for modality in known if modality.name in learnt)
     recipe = find_recipe(first.recipe)
     original = recipe(dataset.spec, base, 0)
     command, config = parse_with_configuration(StudyPairs, original, arguments, PROGRAM)
     study = PairsStudy(
         base=base,
         orders=orders,
-        pairs=tuple(parse_pair(pair, known) for pair in command.pairs) or default_pairs(known),
+        pairs=tuple(parse_pair(pair, known) for pair in command.pairs) or default_pairs(own),
         num_seeds=command.seeds,
         recipe=recipe,
         changes={path: value for path, (_, value) in difference(original, config).items()},

@@ -40,7 +40,7 @@ ORDERS = ("AV_T", "VT_A", "AT_V", "AVT")
 
 
 @dataclass(frozen=True)
-class _Attribute:
+class Attribute:
     """One attribute: the modalities that take part in it, its size, and the noise of each modality."""
 
     modalities: tuple[str, ...]
@@ -57,39 +57,43 @@ class _Attribute:
         return float(-0.5 * np.log1p(-squared))
 
 
-def _attributes(config: PlantedConfig) -> list[_Attribute]:
+def list_attributes(config: PlantedConfig) -> list[Attribute]:
+    """Return every attribute of a corpus."""
     found = []
     for group in config.attributes:
         names = unspell(group, STANDARD)
         noise = tuple(config.noise[name] for name in names)
-        found += [_Attribute(names, float(size), noise) for size in config.sizes(group)]
+        found += [Attribute(names, float(size), noise) for size in config.sizes(group)]
     return found
 
 
-def _kept(attributes: list[_Attribute], order: str, dim: int) -> list[_Attribute]:
+def kept_attributes(attributes: list[Attribute], order: str, dim: int) -> list[Attribute]:
+    """Return the attributes that a joint space of some width holds under an order, the worthiest first."""
     first = unspell(order.split("_")[0], STANDARD)
     pairs = [(a, b) for i, a in enumerate(first) for b in first[i + 1 :]]
 
-    def worth(attribute: _Attribute) -> float:
+    def worth(attribute: Attribute) -> float:
         return sum(attribute.information(a, b) for a, b in pairs)
 
     return sorted((entry for entry in attributes if worth(entry) > 0), key=worth, reverse=True)[:dim]
 
 
-def _between(attribute: _Attribute, side: tuple[str, ...], other: tuple[str, ...]) -> float:
+def between(attribute: Attribute, side: tuple[str, ...], other: tuple[str, ...]) -> float:
+    """Return the nats that one side tells about the other through an attribute; the best way through composites."""
     return max((attribute.information(a, b) for a in side for b in other), default=0.0)
 
 
 def _useful_share(
-    kept: list[_Attribute], side: tuple[str, ...], other: tuple[str, ...], everyone: tuple[str, ...]
+    kept: list[Attribute], side: tuple[str, ...], other: tuple[str, ...], everyone: tuple[str, ...]
 ) -> float:
     elsewhere = tuple(name for name in everyone if name not in side)
-    total = sum(_between(entry, side, elsewhere) or _between(entry, side, side) for entry in kept)
-    return sum(_between(entry, side, other) for entry in kept) / total if total else 0.0
+    total = sum(between(entry, side, elsewhere) or between(entry, side, side) for entry in kept)
+    return sum(between(entry, side, other) for entry in kept) / total if total else 0.0
 
 
-def _score(kept: list[_Attribute], task: Task) -> float:
-    information = sum(_between(entry, task.query, task.gallery) for entry in kept)
+def score_kept(kept: list[Attribute], task: Task) -> float:
+    """Return the score of a task in a space that holds these attributes; see the module's text."""
+    information = sum(between(entry, task.query, task.gallery) for entry in kept)
     everyone = tuple(modality.name for modality in STANDARD)
     shares = [
         _useful_share(kept, side, other, everyone)
@@ -106,9 +110,9 @@ def planted_scores(config: PlantedConfig, dim: int | None = None) -> dict[str, d
         dim: width of the joint space; None means `config.joint_dim`.
     """
     width = config.joint_dim if dim is None else dim
-    kept = {order: _kept(_attributes(config), order, width) for order in ORDERS}
+    kept = {order: kept_attributes(list_attributes(config), order, width) for order in ORDERS}
     return {
-        spell_task(task, STANDARD): {order: _score(kept[order], task) for order in ORDERS}
+        spell_task(task, STANDARD): {order: score_kept(kept[order], task) for order in ORDERS}
         for task in all_tasks(STANDARD)
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trichord.adapters.bank import AdapterBank
 from trichord.data import Dataset
 from trichord.data.packing import read_quarantine
 from trichord.diagnosis.curves import read_stages, usual_settings
@@ -20,7 +21,8 @@ from trichord.encoders import AudioEncoderConfig
 from trichord.encoders.pooled import PooledEncoderConfig
 from trichord.errors import ProtocolError, RunError
 from trichord.evaluation import evaluate
-from trichord.modality import parse_task
+from trichord.evaluation.result import RetrievalResult
+from trichord.runs.adapted import group_tasks
 from trichord.runs.directory import RunDirectory
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.run import build_model
@@ -39,6 +41,11 @@ def read_facts(
     """Read everything the checks look at; see `trichord.diagnosis.diagnose` for the arguments and errors."""
     directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
     record = directory.record()
+    if not record.config.trains_base:
+        raise RunError(
+            f"{directory.path} is an adapter over the base {record.config.initial}, whose weights did not learn here; "
+            "diagnose the run of the base"
+        )
     config, status = record.config, directory.status()
     other = None if against is None else RunDirectory(against)
     usual = usual_settings(record, None if other is None else other.record())
@@ -109,11 +116,17 @@ def _results(
         )
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, None)
-    load_state(model, load_tensors(directory.model_file)[0])
-    tasks = [parse_task(spelling, config.modalities) for spelling in config.tasks]
-    measured = config.evaluation
+    tensors, note = load_tensors(directory.model_file)
+    load_state(model, tensors)
+    bank = AdapterBank(model, note["hash"])
+    for name in config.adapters:
+        bank.load(directory.adapter_folder(name), name)
+    measured, found = config.evaluation, dict[str, RetrievalResult]()
     try:
-        return evaluate(model, data, chosen, tasks, measured.scoring, batch_size=measured.batch_size), ""
+        for adapter, tasks in group_tasks(config, config.tasks).items():
+            with bank.using(adapter):
+                found |= evaluate(model, data, chosen, tasks, measured.scoring, batch_size=measured.batch_size)
+        return found, ""
     except ProtocolError as error:  # vectors that are zero or not finite: that is what is to be explained
         return {}, str(error)
 

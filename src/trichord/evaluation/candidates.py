@@ -23,8 +23,9 @@ class Candidate:
 
     Args:
         route: the way.
-        kind: what it does: "single": one ranking of two modalities; "blend": the base's scores and those of an adapter,
-            weighted; "sum": the vectors of a side's modalities added; or the scores or the ranks of each of them fused.
+        kind: what it does: "single": one ranking of one modality by another; "blend": the base's scores and those of an
+            adapter, weighted; "sum": the vectors of a side's modalities added; or the scores or the ranks of each of
+            them fused.
     """
 
     route: RouteConfig
@@ -87,7 +88,7 @@ def _composite(task: Task, adapters: Mapping[str, AdapterIdentity]) -> Iterator[
         if any(leg.weight == 0 and leg.adapter != BASE for leg in legs):
             continue  # a leg that is left out is the same whatever adapter it names
         alone = sum(leg.weight > 0 for leg in legs) == 1
-        yield Candidate(_route(task, legs), "weighted scores")
+        yield Candidate(_route(task, legs), "single" if alone else "weighted scores")
         if not alone:
             yield Candidate(replace(_route(task, legs), fusion="ranks"), "fused ranks")
 

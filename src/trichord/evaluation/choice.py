@@ -30,7 +30,8 @@ class Choice:
         base: the best way without an adapter, and its mean reciprocal rank.
         base_mrr: see `base`.
         num_tried: how many ways were compared.
-        standard_error: of the difference between the best way and the chosen one, or the simplest one.
+        standard_error: of the paired difference between the best way and the chosen one; where these are one, between
+            it and `base`.
     """
 
     task: str
@@ -80,12 +81,15 @@ def choose_route(
         usable: candidates it is false for are left out.
 
     Raises:
-        ProtocolError: nothing can be retrieved by any candidate.
+        ProtocolError: there is no candidate, or one that can retrieve nothing: no item holds what it ranks.
     """
     listed = [candidate for candidate in candidates(task, adapters) if usable(candidate)]
     if not listed or not scorers:
         raise ProtocolError(f"there is nothing to choose from for {spell_task(task, known)}")
-    values = [_values(scorers, candidate) for candidate in listed]
+    try:
+        values = [_values(scorers, candidate) for candidate in listed]
+    except ProtocolError as error:
+        raise ProtocolError(f"choosing a route for {spell_task(task, known)}: {error}") from error
     means = np.array([value.mean() for value in values])
     best = int(np.argmax(means))
     errors = [_standard_error(values[best] - value) for value in values]

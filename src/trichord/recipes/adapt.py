@@ -1,4 +1,4 @@
-"""Adapters of modality pairs: learnt after a base that stays as it is, or together with it.
+"""Adapters of modality pairs, learnt after a base that stays as it is; `together` learns them along with it.
 
 Ours; no published system has them. A pair's rows pass through its own low-rank matrices, which pull this pair together
 and leave what other pairs have in common to the shared weights (Hu et al. 2021 for the matrices themselves).
@@ -6,7 +6,6 @@ and leave what other pairs have in common to the shared weights (Hu et al. 2021 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name
@@ -19,11 +18,12 @@ from trichord.objectives import (
     ObjectiveConfig,
     PairObjectiveConfig,
     PairwiseConfig,
-    SetObjectiveConfig,
     WeightedPairConfig,
 )
+from trichord.recipes.together import together
 from trichord.runs import ExperimentConfig, Model, SelectionConfig
-from trichord.training.stage import StageConfig
+
+__all__ = ["Adaptation", "adapt", "specialise", "together"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class Adaptation:
 
     Args:
         low_rank: its matrices.
-        objective: what pulls the pair together; None: what the base's last stage pulled pairs together by.
+        objective: what pulls the pair together; None: what the base's last stage pulled pairs together by. Clips that
+            overlap are masked, and batches made of source videos, where the base's last stage did so and the data are
+            cut from whole videos, too.
         sides: names of the modalities whose encoders it changes; empty: both sides of the pair.
         learning_rate: peak rate; None: that of the base's last stage.
         epochs: passes over the data; None: as many as the base's last stage.
@@ -79,10 +81,15 @@ def adapt(
                     f"the captions of {spec.name} are indexed with other word vectors ({words.source}) than the base "
                     "was trained with; import them again with the file of the base"
                 )
-            encoders[modality] = replace(encoder, num_words=held[modality].num_words or None)
+            encoders[modality] = replace(
+                encoder,
+                num_words=held[modality].num_words or None,
+                word_vectors=encoder.word_vectors if words is None else words.fingerprint,
+            )
     last = model.config.stages[-1]
-    contrast = settings.objective or _contrast(last)
-    optimizer = replace(last.optimizer, learning_rate=settings.learning_rate or last.optimizer.learning_rate)
+    narrated = any(held[modality].cut for modality in own)
+    rate = settings.learning_rate
+    optimizer = last.optimizer if rate is None else replace(last.optimizer, learning_rate=rate)
     tasks = tuple(spell_task(task, known) for task in _directions(pair))
     split = model.config.selection.split or "val"
     return ExperimentConfig(
@@ -102,10 +109,11 @@ def adapt(
                 modalities=own,
                 train=(),
                 objective=None,
-                adapters={name: _pair_objective(pair, contrast, model.config.model.normalize)},
+                adapters={name: _objective(pair, settings.objective, model.config, narrated=narrated)},
                 optimizer=optimizer,
-                epochs=settings.epochs or last.epochs,
+                epochs=last.epochs if settings.epochs is None else settings.epochs,
                 stop_epoch=None,
+                items_per_source=last.items_per_source if narrated else None,
             ),
         ),
         fit_splits=tuple(split for split in model.config.fit_splits if split in spec.splits) or ("train",),
@@ -113,85 +121,6 @@ def adapt(
         selection=SelectionConfig(split=split if _usable(split, spec, model.config) else None, tasks=tasks),
         precision=model.config.precision,
         initial=model.identity,
-    )
-
-
-def together(
-    config: ExperimentConfig, pairs: Sequence[Pair], low_rank: LowRankConfig | None = None
-) -> ExperimentConfig:
-    """Return the experiment that learns adapters together with the base, in its last stage.
-
-    There each of the pairs is pulled together through its adapter and no longer on the base's own vectors; what the
-    stage minimises besides stays on these.
-
-    Args:
-        config: a recipe's experiment, without adapters.
-        pairs: which pairs get an adapter.
-        low_rank: their matrices.
-
-    Raises:
-        ConfigError: a pair is named twice, or the last stage does not pull it together.
-    """
-    if config.adapters or not pairs:
-        raise ConfigError("name at least one pair, and an experiment that has no adapters yet")
-    *before, last = config.stages
-    known = config.modalities
-    objectives: dict[str, ObjectiveConfig] = {}
-    adapters: dict[str, AdapterConfig] = {}
-    for pair in pairs:
-        name = adapter_name(pair, known)
-        if name in adapters:
-            raise ConfigError(f"the pair {name} is named twice")
-        names = tuple(modality.name for modality in known if modality.name in (*pair.left, *pair.right))
-        adapters[name] = AdapterConfig(
-            left=pair.left, right=pair.right, sides=names, low_rank=low_rank or LowRankConfig()
-        )
-        last, contrast = _taken_out(last, pair, name)
-        objectives[name] = _pair_objective(pair, contrast, config.model.normalize)
-    return replace(config, adapters=adapters, stages=(*before, replace(last, adapters=objectives)))
-
-
-def _contrast(stage: StageConfig) -> PairObjectiveConfig:
-    """Return what a stage pulls pairs together by."""
-    found = [objective for objective in (stage.objective, *stage.adapters.values()) if objective is not None]
-    parts = [part for objective in found for part in objective.parts.values() if isinstance(part, PairwiseConfig)]
-    return parts[0].objective if parts else InfoNCEConfig()
-
-
-def _pair_objective(pair: Pair, contrast: PairObjectiveConfig, unit: bool) -> ObjectiveConfig:
-    sides = WeightedPairConfig(left=pair.left, right=pair.right)
-    return ObjectiveConfig(
-        parts={"contrast": PairwiseConfig(objective=contrast, pairs=(sides,), normalize_joined=unit)}
-    )
-
-
-def _directions(pair: Pair) -> tuple[Task, Task]:
-    return Task(pair.left, pair.right), Task(pair.right, pair.left)
-
-
-def _usable(split: str, spec: DatasetSpec, base: ExperimentConfig) -> bool:
-    """Whether a split can decide about epochs: it is there, and the adapter does not learn from it as the base did."""
-    return split in spec.splits and split not in base.fit_splits
-
-
-def _taken_out(stage: StageConfig, pair: Pair, name: str) -> tuple[StageConfig, PairObjectiveConfig]:
-    """Return the stage without one of its pairs, and what pulled that pair together."""
-    if stage.objective is None:
-        raise ConfigError(f"the last stage does not pull the pair {name} together any more")
-    parts: dict[str, SetObjectiveConfig] = dict(stage.objective.parts)
-    for key, part in stage.objective.parts.items():
-        if not isinstance(part, PairwiseConfig):
-            continue
-        kept = tuple(other for other in part.pairs if {other.left, other.right} != {pair.left, pair.right})
-        if len(kept) < len(part.pairs):
-            if kept:
-                parts[key] = replace(part, pairs=kept)
-            else:
-                del parts[key]
-            objective = ObjectiveConfig(parts=parts) if parts else None
-            return replace(stage, objective=objective), part.objective
-    raise ConfigError(
-        f"the last stage does not pull the pair {name} together, so its adapter has nothing to learn there"
     )
 
 
@@ -207,3 +136,28 @@ def specialise(
     (objective,) = stage.adapters.values()
     whole = replace(stage, train=stage.modalities, objective=objective, adapters={})
     return replace(config, recipe="specialise", stages=(whole,), adapters={})
+
+
+def _objective(
+    pair: Pair, contrast: PairObjectiveConfig | None, base: ExperimentConfig, *, narrated: bool
+) -> ObjectiveConfig:
+    """Return what pulls the pair together: as the base's last stage did, where `contrast` does not say otherwise."""
+    last = base.stages[-1]
+    objectives = [objective for objective in (last.objective, *last.adapters.values()) if objective is not None]
+    parts = [part for objective in objectives for part in objective.parts.values() if isinstance(part, PairwiseConfig)]
+    part = PairwiseConfig(
+        objective=contrast or (parts[0].objective if parts else InfoNCEConfig()),
+        pairs=(WeightedPairConfig(left=pair.left, right=pair.right),),
+        normalize_joined=base.model.normalize,
+        mask_overlaps=narrated and bool(parts) and parts[0].mask_overlaps,
+    )
+    return ObjectiveConfig(parts={"contrast": part})
+
+
+def _directions(pair: Pair) -> tuple[Task, Task]:
+    return Task(pair.left, pair.right), Task(pair.right, pair.left)
+
+
+def _usable(split: str, spec: DatasetSpec, base: ExperimentConfig) -> bool:
+    """Whether a split can decide about epochs: it is there, and the adapter does not learn from it as the base did."""
+    return split in spec.splits and split not in base.fit_splits

@@ -17,7 +17,6 @@ from trichord.evaluation import EvaluationConfig, RetrievalResult, embed_split, 
 from trichord.metrics.retrieval import summarise
 from trichord.modality import Task, parse_task
 from trichord.runs.experiment import ExperimentConfig
-from trichord.runs.preprocessing import preprocessing_of
 
 AFTER, TOGETHER = "after the base", "together with the base"
 
@@ -38,12 +37,20 @@ def attach_adapters(
     return low_rank, start
 
 
+def check_adapters(config: ExperimentConfig) -> None:
+    """Raise `ConfigError` where an encoder has no layers for an adapter's matrices, before any work is done."""
+    if not config.adapters:
+        return
+    with torch.device("meta"):
+        model: JointEncoder = config.model.build()
+    low_rank = LowRank(model)
+    for adapter in config.adapters.values():
+        low_rank.plan(adapter.low_rank, [f"encoders.{side}" for side in adapter.sides])
+
+
 def own_adapter(config: ExperimentConfig, task: Task) -> str:
     """Return the adapter whose pair are the two sides of a task; `BASE` where no adapter is for this pair."""
-    for name, adapter in config.adapters.items():
-        if {adapter.left, adapter.right} == {task.query, task.gallery}:
-            return name
-    return BASE
+    return config.own_adapter(task) or BASE
 
 
 def group_tasks(config: ExperimentConfig, spellings: Sequence[str]) -> dict[str, list[Task]]:
@@ -51,7 +58,9 @@ def group_tasks(config: ExperimentConfig, spellings: Sequence[str]) -> dict[str,
     groups: dict[str, list[Task]] = {}
     for spelling in spellings:
         task = parse_task(spelling, config.modalities)
-        groups.setdefault(own_adapter(config, task), []).append(task)
+        tasks = groups.setdefault(own_adapter(config, task), [])
+        if task not in tasks:  # "T>VA" and "T>V+A" are one
+            tasks.append(task)
     return groups
 
 
@@ -63,7 +72,7 @@ def measure(
     for name, tasks in group_tasks(config, spellings).items():
         with low_rank.active(*_active(name)):
             found |= evaluate(model, dataset, measured.split, tasks, measured.scoring, batch_size=measured.batch_size)
-    return {spelling: found[spelling] for spelling in spellings}
+    return {spelling: found[spelling] for spelling in _spelled(config, spellings)}
 
 
 def validate(
@@ -82,7 +91,7 @@ def validate(
         for task in tasks:
             found = summarise(rank_task(tables, task, items, scoring).scores).named()
             chosen[config.spell(task)] = found[config.selection.metric]
-    values = {spelling: chosen[spelling] for spelling in spellings}
+    values = {spelling: chosen[spelling] for spelling in _spelled(config, spellings)}
     return {"selection": sum(values.values()) / len(values), **values}
 
 
@@ -91,6 +100,7 @@ def save_adapters(
     start: Mapping[str, Mapping[str, torch.Tensor]],
     config: ExperimentConfig,
     base: str,
+    preprocessing: Mapping[str, str],
     dataset: Dataset,
     folders: Mapping[str, Path],
 ) -> dict[str, str]:
@@ -101,6 +111,7 @@ def save_adapters(
         start: what they started from.
         config: the experiment.
         base: hash of the weights of the base.
+        preprocessing: modality name -> hash of the settings of the base's encoder.
         dataset: the data they were learnt from.
         folders: name -> where.
     """
@@ -109,7 +120,6 @@ def save_adapters(
         saved = low_rank.saved(name)
         if adapter.low_rank.starts_from_weights:
             saved = saved.without_start(start[name])
-        settings = preprocessing_of(config.model)
         identity = AdapterIdentity(
             name=name,
             left=adapter.left,
@@ -117,7 +127,7 @@ def save_adapters(
             sides=adapter.sides,
             base=base,
             weights=saved.hash,
-            preprocessing={side: settings[side] for side in adapter.sides},
+            preprocessing={side: preprocessing[side] for side in adapter.sides},
             dataset=dataset.spec.name,
             dataset_fingerprint=dataset.fingerprint(),
             learnt=TOGETHER if config.trains_base else AFTER,
@@ -125,6 +135,11 @@ def save_adapters(
         write_adapter(folders[name], saved, identity)
         hashes[name] = identity.hash
     return hashes
+
+
+def _spelled(config: ExperimentConfig, spellings: Sequence[str]) -> list[str]:
+    """Spell tasks as results are, each once: "T>V+A" is "T>VA"."""
+    return list(dict.fromkeys(config.spell(parse_task(spelling, config.modalities)) for spelling in spellings))
 
 
 def _active(name: str) -> tuple[str, ...]:

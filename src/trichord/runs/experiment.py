@@ -103,6 +103,18 @@ class ExperimentConfig(Config):
                 raise ConfigError(f"split {split!r} would be learnt from and measured on; measure on unseen items")
         for spelling in (*self.evaluation.tasks, *self.selection.tasks):
             parse_task(spelling, known)
+        if not self.trains_base:
+            self._check_own_tasks()
+
+    def _check_own_tasks(self) -> None:
+        """Raise `ConfigError` where adapters alone learn and a task would be measured on the base, which does not."""
+        chosen = () if self.selection.split is None else [t for stage in self.stages for t in self.stage_tasks(stage)]
+        for spelling in (*self.tasks, *chosen):
+            if self.own_adapter(parse_task(spelling, self.modalities)) is None:
+                raise ConfigError(
+                    f"no adapter is of the pair of task {spelling}, so the base would be measured, which does not "
+                    f"learn; in evaluation.tasks and selection.tasks name tasks of {', '.join(self.adapters)}"
+                )
 
     def _check_adapters(self, number: int, stage: StageConfig) -> None:
         for name in stage.adapters:
@@ -127,6 +139,14 @@ class ExperimentConfig(Config):
         """The tasks reported, spelled."""
         every = tuple(spell_task(task, self.modalities) for task in all_tasks(self.modalities))
         return self.evaluation.tasks or every
+
+    def own_adapter(self, task: Task) -> str | None:
+        """Return the adapter whose pair are the two sides of a task, in whatever order; None where there is none."""
+        sides = {frozenset(task.query), frozenset(task.gallery)}
+        for name, adapter in self.adapters.items():
+            if {frozenset(adapter.left), frozenset(adapter.right)} == sides:
+                return name
+        return None
 
     def spell(self, task: Task) -> str:
         """Spell a task in the letters of the experiment."""

@@ -20,13 +20,14 @@ from trichord.encoders import JointEncoder
 from trichord.files import hash_tensors, read_json, write_json
 from trichord.objectives import Objective
 from trichord.randomness import derive_seed
-from trichord.runs.adapted import attach_adapters, measure, save_adapters, validate
+from trichord.runs.adapted import attach_adapters, check_adapters, measure, save_adapters, validate
 from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
 from trichord.runs.environment import describe_environment
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.initial import check_initial, start_from
 from trichord.runs.model import Model
 from trichord.runs.options import RunOptions
+from trichord.runs.preprocessing import preprocessing_of
 from trichord.runs.recorder import Interruption, Recorder, Validate
 from trichord.runs.statistics import fit_statistics, take_words
 from trichord.runs.suitability import check_data
@@ -42,7 +43,9 @@ from trichord.training.system import AdapterView, System
 
 @dataclass
 class Run:
-    """A run in progress: what its stages share, with the adapters in its model and what they started from."""
+    """A run in progress: what its stages share, with the adapters in its model, what they started from, and the base
+    that was given.
+    """
 
     config: ExperimentConfig
     dataset: Dataset
@@ -53,6 +56,7 @@ class Run:
     interruption: Interruption
     low_rank: LowRank
     start: dict[str, dict[str, torch.Tensor]]
+    initial: Model | None
 
 
 def run_experiment(
@@ -83,6 +87,7 @@ def run_experiment(
     options = options or RunOptions()
     check_data(config, dataset)
     check_initial(config, initial)
+    check_adapters(config)
     directory = RunDirectory(out)
     changes = {} if recipe is None else difference(recipe, config)
     identity = identify(dataset)
@@ -130,7 +135,7 @@ def _carry_out(
         start_from(model, initial)  # a run that goes on needs it too: adapters may start from the weights of the base
     low_rank, start = attach_adapters(model, config)
     model.to(engine.device)
-    run = Run(config, dataset, directory, options, engine, model, Interruption(), low_rank, start)
+    run = Run(config, dataset, directory, options, engine, model, Interruption(), low_rank, start, initial)
     if is_main():
         record_environment(directory, engine, anew=checkpoint is None)
         if checkpoint is None:
@@ -272,15 +277,15 @@ def finish(run: Run) -> None:
     config, directory = run.config, run.directory
     if config.trains_base:
         state = plain_state(run.model)
-        identity = hash_tensors(state)
+        identity, preprocessing = hash_tensors(state), preprocessing_of(config.model)
         save_tensors(directory.model_file, state, {"hash": identity})
         folders = {name: directory.adapter_folder(name) for name in config.adapters}
     else:
-        assert config.initial is not None, "the experiment demands it"
-        identity = config.initial
+        assert run.initial is not None, "the experiment demands it"
+        identity, preprocessing = run.initial.identity, dict(run.initial.preprocessing)
         several = len(config.adapters) > 1
         folders = {name: directory.adapter_folder(name) if several else directory.path for name in config.adapters}
-    adapters = save_adapters(run.low_rank, run.start, config, identity, run.dataset, folders)
+    adapters = save_adapters(run.low_rank, run.start, config, identity, preprocessing, run.dataset, folders)
     measured = config.evaluation
     results = measure(run.low_rank, run.model, run.dataset, config, config.tasks)
     flags = [f"{task}: {flag}" for task, result in results.items() for flag in result.flags]

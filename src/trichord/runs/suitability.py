@@ -17,8 +17,9 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
     """Raise `DataError` when the data cannot serve the experiment.
 
     They must hold its modalities, finite and in the widths its encoders expect, and its splits; every stage needs an
-    item to learn from that holds two of its modalities, and every task an item in the split it is measured on that has
-    both sides. A stage that goes by the source or the segment of an item needs items that name them.
+    item to learn from that holds two of its modalities, every adapter one that holds its pair, and every task an item
+    in the split it is measured on that has both sides. A stage that goes by the source or the segment of an item needs
+    items that name them.
     """
     _check_modalities(config, dataset)
     _check_splits(config, dataset)
@@ -31,6 +32,7 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
                 file=dataset.path,
                 remedy="choose an order whose stages the data can serve, or other splits to fit on",
             )
+        _check_pairs(config, dataset, stage)
         _check_clips(dataset, stage, dataset.split(*config.fit_splits))
         if config.selection.split is not None:
             _check_tasks(dataset, config.selection.split, config.stage_tasks(stage), config, "selection")
@@ -71,6 +73,19 @@ def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
                 f"{name} is {held[name].dim} wide, the encoder expects {encoder.input_dim}",
                 file=dataset.path,
                 remedy="use the data the model was made for, or build the recipe for these data",
+            )
+
+
+def _check_pairs(config: ExperimentConfig, dataset: Dataset, stage: StageConfig) -> None:
+    items = dataset.split(*config.fit_splits)
+    for adapter in stage.adapters:
+        needed = config.adapters[adapter].modalities
+        if not np.all([dataset.has(name)[items] for name in needed], axis=0).any():
+            raise DataError(
+                f"the adapter {adapter} learns from the splits {list(config.fit_splits)}, where no item holds all of "
+                f"{list(needed)}",
+                file=dataset.path,
+                remedy="leave this adapter out, or fit on splits that hold its pair",
             )
 
 

@@ -9,30 +9,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trichord.adapters.bank import AdapterBank
-from trichord.adapters.settings import BASE, adapter_name
+from trichord.adapters.settings import adapter_name
+from trichord.curricula import parse_order
 from trichord.data import Dataset
 from trichord.errors import ConfigError
-from trichord.evaluation import evaluation_set
+from trichord.evaluation import RetrievalResult, evaluation_set
 from trichord.evaluation.choice import Rule
-from trichord.evaluation.views import embed_views
+from trichord.evaluation.views import Views, embed_views
 from trichord.files import write_json
 from trichord.modality import Pair, Task, parse_task, spell_task
 from trichord.recipes import Recipe
 from trichord.recipes.adapt import Adaptation, adapt, specialise, together
 from trichord.reports.curves import StageVerdict
-from trichord.reports.entries import load_entries
+from trichord.reports.entries import Entry, load_entries
 from trichord.reports.pairs.page import write_pairs_page
 from trichord.reports.pairs.report import PairsReport
 from trichord.runs import ExperimentConfig, Model, RunDirectory, RunOptions, check_data, load
 from trichord.runs.adapted import AFTER, TOGETHER
 from trichord.runs.routes_file import write_routes
-from trichord.runs.routing import alone
 from trichord.studies.machine import PlannedRun, run_planned
 from trichord.studies.orders import changed, check_changes, refitted
 from trichord.studies.routed_report import Context, Rival, Way, report_routes
@@ -75,8 +75,9 @@ class PairsStudy:
     def __post_init__(self) -> None:
         if self.num_seeds < 1:
             raise ConfigError(f"a study needs at least one seed, got {self.num_seeds}")
-        if not self.pairs:
-            raise ConfigError("a study of pairs needs at least one pair")
+        sides = [frozenset((frozenset(pair.left), frozenset(pair.right))) for pair in self.pairs]
+        if not sides or len(set(sides)) != len(sides):
+            raise ConfigError(f"a study of pairs needs at least one pair, each once, got {list(self.pairs)}")
         if self.base in self.orders or len(set(self.orders)) != len(self.orders):
             raise ConfigError(f"orders stand beside the base {self.base}, each once; got {list(self.orders)}")
 
@@ -115,6 +116,7 @@ def run_pairs_study(
     first = planned[BASE_LABEL][0]
     if first.selection.split is None:
         raise ConfigError("routes are chosen on a validation split: name one in selection.split")
+    _check_pairs(study, first, dataset)
     refit = study.refit
     worker = _Worker(study, dataset, out, workers, options)
     chosen = worker.carry_out("selection" if refit else "runs", planned, originals, None)
@@ -130,15 +132,43 @@ def run_pairs_study(
     return PairsOutcome(report, out / "report.html", out / "routes.json")
 
 
+def _check_pairs(study: PairsStudy, base: ExperimentConfig, dataset: Dataset) -> None:
+    """Raise unless every pair, and every rival, has modalities of the base; before anything is trained."""
+    known = {modality.name for modality in base.modalities}
+    for pair in study.pairs:
+        strangers = sorted({*pair.left, *pair.right} - known)
+        if strangers:
+            raise ConfigError(
+                f"the pair {adapter_name(pair, dataset.modalities)} needs {' and '.join(strangers)}, which the base "
+                f"{study.base} does not learn; name pairs of its modalities, or another base"
+            )
+    for order in study.orders:
+        held = {name for stage in parse_order(order, dataset.modalities) for name in stage.modalities}
+        if not _able(base.tasks, held, dataset):
+            raise ConfigError(f"the order {order} answers none of the base's tasks {list(base.tasks)}; leave it out")
+
+
+def _able(tasks: Sequence[str], held: Collection[str], dataset: Dataset) -> list[Task]:
+    """Return the tasks all of whose modalities are held."""
+    found = [parse_task(spelling, dataset.modalities) for spelling in tasks]
+    return [task for task in found if {*task.query, *task.gallery} <= set(held)]
+
+
 def _plan_bases(study: PairsStudy, dataset: Dataset) -> dict[str, list[ExperimentConfig]]:
     """Return label -> the experiments that start from random weights, one per seed."""
     seeds = range(study.num_seeds)
     planned = {BASE_LABEL: [study.recipe(dataset.spec, study.base, seed) for seed in seeds]}
     if study.with_together:
         singles = [pair for pair in study.pairs if len(pair.left) == len(pair.right) == 1]
-        planned[TOGETHER_LABEL] = [
-            together(config, singles, study.adaptation.low_rank) for config in planned[BASE_LABEL]
-        ]
+        try:
+            planned[TOGETHER_LABEL] = [
+                together(config, singles, study.adaptation.low_rank) for config in planned[BASE_LABEL]
+            ]
+        except ConfigError as error:
+            raise ConfigError(
+                f"adapters together with the base {study.base}: {error}. Leave them out (with_together=False, "
+                "--no-together), or name another base or other pairs"
+            ) from error
     return planned | {order: [study.recipe(dataset.spec, order, seed) for seed in seeds] for order in study.orders}
 
 
@@ -231,7 +261,7 @@ def _report(
         banks = tuple(SeedBanks(seed, a, a if same else b) for seed, (a, b) in enumerate(zip(*sides, strict=True)))
         routed = find_routes(banks, dataset, tasks, splits, scoring=scoring, rule=study.rule, batch_size=size)
         ways.append(Way(way, banks, routed))
-    rivals = [_order_rival(order, final[order], dataset, tasks, splits, first) for order in study.orders]
+    rivals = [_order_rival(order, final[order], dataset, splits, first) for order in study.orders]
     if study.with_specialists:
         rivals.append(_specialists(study, final, dataset, tasks, splits, first))
     context = Context(
@@ -260,15 +290,11 @@ def _banks(runs: Runs, names: Sequence[str], *, together: bool) -> list[AdapterB
 
 
 def _order_rival(
-    order: str,
-    runs: Sequence[RunDirectory],
-    dataset: Dataset,
-    tasks: Sequence[Task],
-    splits: Splits,
-    config: ExperimentConfig,
+    order: str, runs: Sequence[RunDirectory], dataset: Dataset, splits: Splits, config: ExperimentConfig
 ) -> Rival:
-    views = [_views(load(run.path), dataset, splits, config) for run in runs]
-    routes = base_routes(tasks, dataset)
+    models = [load(run.path) for run in runs]
+    views = [_views(model, dataset, splits, config) for model in models]
+    routes = base_routes(_able(config.tasks, models[0].modalities, dataset), dataset)
     entry = measure_routes(order, views, range(len(views)), routes, splits.measured, config.evaluation.scoring)
     return Rival(entry, f"the order {order}, sides of several modalities summed")
 
@@ -278,22 +304,22 @@ def _specialists(
 ) -> Rival:
     """Measure every task by the specialist of its pair; a task without one is not measured."""
     known, scoring = dataset.modalities, config.evaluation.scoring
-    results: list[dict[str, Any]] = [{} for _ in range(study.num_seeds)]
+    results: list[dict[str, RetrievalResult]] = [{} for _ in range(study.num_seeds)]
     for pair in study.pairs:
         label = f"specialist {adapter_name(pair, known)}"
         own = [task for task in tasks if {task.query, task.gallery} == {pair.left, pair.right}]
-        routes = {spell_task(task, known): alone(task, BASE) for task in own}
         views = [_views(load(run.path), dataset, splits, config) for run in runs[label]]
+        routes = base_routes(own, dataset)
         found = measure_routes(label, views, range(len(views)), routes, splits.measured, scoring)
         for mine, more in zip(results, found.results, strict=True):
             mine.update(more)
     order = [spell_task(task, known) for task in tasks]
-    sorted_results = tuple({task: mine[task] for task in order if task in mine} for mine in results)
-    entry = replace(found, label="specialists", results=sorted_results)
+    ordered = tuple({task: mine[task] for task in order if task in mine} for mine in results)
+    entry = Entry("specialists", "trained", ordered, tuple(range(study.num_seeds)), (), {})
     return Rival(entry, "for each pair, the encoders of the base fine-tuned whole on that pair alone")
 
 
-def _views(model: Model, dataset: Dataset, splits: Splits, config: ExperimentConfig) -> Any:
+def _views(model: Model, dataset: Dataset, splits: Splits, config: ExperimentConfig) -> Views:
     return embed_views(
         model.bank,
         dataset,

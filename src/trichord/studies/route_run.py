@@ -14,7 +14,7 @@ from trichord.files import write_json
 from trichord.modality import Task, parse_task
 from trichord.reports.pairs.page import write_pairs_page
 from trichord.reports.pairs.report import PairsReport
-from trichord.runs import Model, load
+from trichord.runs import MeasurementConfig, Model, RunDirectory, load
 from trichord.runs.adapted import AFTER, TOGETHER
 from trichord.runs.routes_file import write_routes
 from trichord.studies.routed_report import Context, Rival, Way, report_routes
@@ -53,13 +53,10 @@ def route_run(
     model = load(base)
     if validation == split:
         raise ConfigError(f"split {split!r} would both choose the routes and be reported; name two splits")
-    learnt = set(model.config.fit_splits) & {validation, split}
-    if learnt:
-        raise ConfigError(
-            f"{base} learnt from split {sorted(learnt)[0]!r}, which would choose or report; train it without that split"
-        )
+    _check_learnt(base, "choose the routes or be reported", validation, split)
     for folder in adapters:
         model.load_adapter(folder)
+        _check_learnt(folder, "choose the routes or be reported", validation, split)
     known = model.config.modalities
     asked = [parse_task(spelling, known) for spelling in tasks or model.config.tasks]
     _check_held(asked, dataset)
@@ -78,13 +75,23 @@ def route_run(
         notes=("One seed only: the intervals do not hold the variation between seeds.",),
     )
     report = report_routes(
-        context, [way], [_rival(load(folder), folder, dataset, asked, splits, size) for folder in rivals]
+        context, [way], [_rival(load(folder), folder, context, model.config.evaluation) for folder in rivals]
     )
     out.mkdir(parents=True, exist_ok=True)
     write_routes(out / "routes.json", routed.file(model.bank))
     write_json(out / "table.json", report.to_dict())
     write_pairs_page(out / "report.html", report)
     return report
+
+
+def _check_learnt(folder: Path, use: str, *splits: str) -> None:
+    """Raise `ConfigError` for a run that learnt from a split which is used otherwise; a bare adapter does not say."""
+    directory = RunDirectory(folder)
+    learnt = sorted(set(directory.record().config.fit_splits) & set(splits)) if directory.exists else []
+    if learnt:
+        raise ConfigError(
+            f"{folder} learnt from split {learnt[0]!r}, which would {use}; train it without that split, or name another"
+        )
 
 
 def _check_held(tasks: Sequence[Task], dataset: Dataset) -> None:
@@ -99,19 +106,25 @@ def _check_held(tasks: Sequence[Task], dataset: Dataset) -> None:
             )
 
 
-def _rival(
-    model: Model, folder: Path, dataset: Dataset, tasks: Sequence[Task], splits: Splits, batch_size: int
-) -> Rival:
-    able = [task for task in tasks if all(model.supports(name) for name in (*task.query, *task.gallery))]
+def _rival(model: Model, folder: Path, context: Context, settings: MeasurementConfig) -> Rival:
+    """Measure another run on the tasks that it can answer, in the way the routed one is measured."""
+    measured = context.splits.measured
+    _check_learnt(folder, "be reported", measured.split)
+    able = [task for task in context.tasks if all(model.supports(name) for name in (*task.query, *task.gallery))]
     if not able:
         raise ConfigError(
             f"{folder} has the modalities {list(model.modalities)} and answers none of the tasks; leave it out"
         )
     names = tuple(dict.fromkeys(name for task in able for name in (*task.query, *task.gallery)))
     views = embed_views(
-        model.bank, dataset, splits.measured.items, modalities=names, adapters=(), batch_size=batch_size
+        model.bank,
+        context.dataset,
+        measured.items,
+        modalities=names,
+        adapters=(),
+        batch_size=settings.batch_size,
     )
-    scoring = model.config.evaluation.scoring
-    routes = base_routes(able, dataset)
-    entry = measure_routes(str(folder), [views], [model.config.seed], routes, splits.measured, scoring)
-    return Rival(entry, f"the run {folder} (order {model.config.order}), sides of several modalities summed")
+    routes = base_routes(able, context.dataset)
+    entry = measure_routes(str(folder), [views], [model.config.seed], routes, measured, context.scoring)
+    bare = ", its own adapters left out" if model.adapters else ""
+    return Rival(entry, f"the run {folder} (order {model.config.order}), sides of several modalities summed{bare}")

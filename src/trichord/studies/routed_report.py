@@ -98,10 +98,12 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
         }
         return measure_routes(label, way.routed.measured, way.routed.seeds, kinds[routes], evaluated, scoring)
 
-    main = measured(ROUTED, chosen, "routed")
+    main, base, fusion = (
+        measured(label, chosen, kind) for label, kind in ((ROUTED, "routed"), (BASE, "base"), (SAME_FUSION, "fusion"))
+    )
     others = [
-        Rival(measured(BASE, chosen, "base"), "the base of the routed model, sides of several modalities summed"),
-        Rival(measured(SAME_FUSION, chosen, "fusion"), "the same base with the fusion of each route and no adapter"),
+        Rival(base, "the base of the routed model, sides of several modalities summed"),
+        Rival(fusion, "the same base with the fusion of each route and no adapter"),
         *(
             Rival(measured(f"routed, {way.name}", way, "routed"), f"adapters learnt {way.name}, routed alike")
             for way in ways
@@ -112,7 +114,10 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
     entries = [main, *(rival.entry for rival in others)]
     spelled = [spell_task(task, context.dataset.modalities) for task in context.tasks]
     rows = tuple(row for entry in entries for task in spelled for row in entry_rows(entry, task, METRICS, effort))
-    comparisons = compare_with_rivals(main, [rival.entry for rival in others], PAIRED_METRICS, effort)
+    comparisons = (
+        *compare_with_rivals(main, [rival.entry for rival in others], PAIRED_METRICS, effort),
+        *compare_with_rivals(fusion, [base], PAIRED_METRICS, effort),
+    )
     matrix, served = build_matrix(found, context.dataset, context.tasks, evaluated, scoring)
     first = main.results[0]
     report = PairsReport(
@@ -144,7 +149,8 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
         notes=(*context.notes, *_notes(context, found, effort, len(spelled))),
         folders=context.folders,
     )
-    return replace(report, answers=write_answers(report.labels, report.tasks, report.comparisons, report.rows))
+    answers = write_answers(report.labels, report.tasks, report.comparisons, report.rows, report.modalities)
+    return replace(report, answers=answers)
 
 
 def _route_line(routed: Routed, task: str, dataset: Dataset) -> RouteLine:

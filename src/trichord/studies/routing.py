@@ -17,11 +17,11 @@ from trichord.evaluation import EvaluationConfig, EvaluationSet, RetrievalResult
 from trichord.evaluation.candidates import Candidate, without_adapters
 from trichord.evaluation.choice import Choice, Rule, choose_route
 from trichord.evaluation.compare import compare_results
-from trichord.evaluation.route import RouteConfig, serves
+from trichord.evaluation.route import RouteConfig
 from trichord.evaluation.routes import RouteScorer, evaluate_route
 from trichord.evaluation.views import Views, embed_views
 from trichord.metrics.bootstrap import holm
-from trichord.modality import Task, all_tasks, parse_task, spell_task
+from trichord.modality import Task, spell_task
 from trichord.reports.build import entry_rows
 from trichord.reports.entries import Entry
 from trichord.reports.paired import Effort
@@ -87,8 +87,9 @@ class Routed:
     def file(self, bank: AdapterBank) -> Routes:
         """Return what routes.json holds for a bank of one seed: the routes, and the adapters they need."""
         needed = {name for route in self.routes().values() for name in route.adapters if name != BASE}
+        for mixture in reversed(self.mixtures):  # one may be made of others, which come before it
+            needed |= set(mixture.members) if mixture.name in needed else set()
         mixtures = tuple(mixture for mixture in self.mixtures if mixture.name in needed)
-        needed |= {member for mixture in mixtures for member in mixture.members}
         mixed = {mixture.name for mixture in mixtures}
         return Routes(
             base=bank.base,
@@ -200,8 +201,8 @@ def build_matrix(
     """Measure every adapter on every task, whole sides at once; also off the diagonal.
 
     Returns:
-        Rows of R@10 labelled by adapter, the base first, and adapter -> tasks that its pair is for. A cell whose
-        adapter changes nothing in the task has the base's number.
+        Rows of R@10 labelled by adapter, the base first, and adapter -> tasks between the two sides of its pair, none
+        for a mixture. A cell whose adapter changes nothing in the task has the base's number.
     """
     known = dataset.modalities
     base = {spell_task(task, known): alone(task, BASE) for task in tasks}
@@ -211,11 +212,10 @@ def build_matrix(
         changing = [task for task in tasks if set(identity.sides) & {*task.query, *task.gallery}]
         routes = {spell_task(task, known): alone(task, name) for task in changing}
         measured = measure_routes(name, routed.measured, routed.seeds, routes, evaluated, scoring)
-        filled = tuple({**first, **own} for first, own in zip(entries[0].results, measured.results, strict=True))
+        filled = tuple({**first, **more} for first, more in zip(entries[0].results, measured.results, strict=True))
         entries.append(replace(measured, results=filled))
-        served[name] = tuple(
-            spell_task(task, known) for task in changing if serves(identity, alone(task, name).legs[0])
-        )
+        own = {identity.left, identity.right}
+        served[name] = tuple(spell_task(task, known) for task in changing if {task.query, task.gallery} == own)
     effort = Effort()
     rows = [row for entry in entries for task in base for row in entry_rows(entry, task, ["R@10"], effort)]
     return tuple(rows), served
@@ -224,7 +224,7 @@ def build_matrix(
 def compare_with_rivals(
     routed: Entry, rivals: Sequence[Entry], metrics: Sequence[str], effort: Effort
 ) -> tuple[PairedRow, ...]:
-    """Compare the routed model with every rival on every task that both were measured on.
+    """Compare an entry, the routed model, with every rival on every task that both were measured on.
 
     p-values are adjusted by Holm's rule over the tasks, for each rival and metric apart: the question is whether the
     routed model differs from this rival anywhere.
@@ -249,9 +249,3 @@ def compare_with_rivals(
                 for task, c, p in zip(tasks, found, adjusted, strict=True)
             ]
     return tuple(rows)
-
-
-def all_spelled(dataset: Dataset, spellings: Sequence[str]) -> list[Task]:
-    """Read tasks; none means every any-to-any task of the data."""
-    known = dataset.modalities
-    return [parse_task(spelling, known) for spelling in spellings] or list(all_tasks(known))

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from trichord.adapters.targets import OWN
 from trichord.curricula import training_mode
 from trichord.dist import rank
 from trichord.errors import TrainingError
@@ -84,8 +85,13 @@ def seed_everything(seed: int) -> None:
 
 
 def adapted(system: System) -> set[str]:
-    """Return the modalities that pass through adapters which learn."""
-    return {name for view in system.views.values() for name in view.modalities}
+    """Return the modalities whose encoders hold matrices that learn.
+
+    The other side of an adapter of one side alone is none of them: its vectors are those of the base, in training too.
+    """
+    learning = {name for name, parameter in system.model.named_parameters() if parameter.requires_grad}
+    own = {name for name in learning if OWN.search(name)}
+    return {name for name in system.model.modalities if any(key.startswith(f"encoders.{name}.") for key in own)}
 
 
 def train_stage(
@@ -115,6 +121,7 @@ def train_stage(
     """
     prepared, prepared_optimizer = engine.prepare(system, optimizer)
     total_steps = source.num_steps * config.epochs
+    through_adapters = adapted(system)
     for epoch in range(start.epoch, config.last_epoch):
         first_step = start.step if epoch == start.epoch else 0
         began = time.perf_counter()
@@ -122,7 +129,7 @@ def train_stage(
             position = Position(start.stage, epoch, step)
             seed_everything(derive_seed(seed, "dropout", start.stage, epoch, step, rank()))
             system.train()
-            training_mode(system.model.encoders, config.train, adapted(system))
+            training_mode(system.model.encoders, config.train, through_adapters)
             factor = schedule_factor(epoch * source.num_steps + step, total_steps, config.optimizer, source.num_steps)
             set_learning_rate(optimizer, factor * config.optimizer.learning_rate)
             terms: LossTerms = prepared(batch.to(engine.device))

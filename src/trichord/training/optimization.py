@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from trichord.adapters.lora import matrices_b
+from trichord.adapters.lora import magnitudes, matrices_b
 from trichord.config import Config
 from trichord.errors import ConfigError
 
@@ -21,8 +21,8 @@ class OptimizerConfig(Config):
 
     Args:
         learning_rate: peak learning rate.
-        weight_decay: decoupled decay of matrices and convolutions; vectors and scalars (biases, norms, temperatures)
-            are never decayed.
+        weight_decay: decoupled decay of matrices and convolutions; vectors and scalars (biases, norms, temperatures,
+            the lengths that DoRA learns) are never decayed.
         betas: decay rates of Adam's moments.
         warmup_steps: steps of linear warm-up from 0 to the peak.
         schedule: after the warm-up, "cosine" to 0 at the stage's last step, "constant", or "epoch decay": the rate is
@@ -77,13 +77,15 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.A
     A group may say how many times faster than the others it learns ("ratio"), see `set_learning_rate`.
     """
     fast = set() if config.matrix_b_ratio == 1 else set(matrices_b(module))
+    lengths = set(magnitudes(module))  # of a convolution's outputs: vectors in the shape of a kernel
     learning = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not learning:
         raise ConfigError("nothing learns: every parameter is frozen")
-    matrices = [p for name, p in learning.items() if p.ndim >= 2 and name not in fast]
+    vectors = {name for name, p in learning.items() if p.ndim < 2} | lengths
+    matrices = [p for name, p in learning.items() if name not in vectors | fast]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": [p for p in learning.values() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for name, p in learning.items() if name in vectors], "weight_decay": 0.0},
         {
             "params": [p for name, p in learning.items() if name in fast],
             "weight_decay": config.weight_decay,

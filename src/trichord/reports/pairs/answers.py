@@ -113,7 +113,9 @@ def _part(verdict: Verdict, found: Sequence[Effect], total: int, *, first: bool)
     phrase = PHRASES[verdict]
     if total == 1:
         return f"{phrase} on {found[0].task} ({_number(found[0])})"
-    extent = f"all {total} tasks" if len(found) == total else f"{len(found)} of {total} tasks" if first else len(found)
+    extent = f"{len(found)} of {total} tasks" if first else str(len(found))
+    if len(found) == total:
+        extent = "both tasks" if total == 2 else f"all {total} tasks"
     if verdict == "same":
         told = listed([effect.task for effect in found])
     elif verdict == "level" and len(found) > MOST_LISTED:
@@ -142,7 +144,6 @@ def _unsure(effects: Sequence[Effect]) -> str:
         effect.task
         for effect in effects
         if effect.pair is not None and effect.pair.significant and effect.pair.low <= 0 <= effect.pair.high
-        if effect.verdict != "same"
     ]
     if not tasks:
         return ""
@@ -156,7 +157,7 @@ def _stand_alone(tasks: Sequence[str], rows: Sequence[Row], metric: str) -> str:
     found = {row.task: row for row in rows if (row.label, row.metric) == (ROUTED, metric)}
     if not found:
         return "The routed model was not measured, so nothing can be said about it."
-    told = listed([f"{show(metric, found[t].mean)} [{show_range(found[t])}] on {t}" for t in tasks if t in found])
+    told = listed([f"{_scored(found[task])} on {task}" for task in tasks if task in found])
     return f"The routed model has {metric} {told}; it was compared with nothing."
 
 
@@ -170,7 +171,7 @@ def _several(
         where = f"on {losses}" if losses else f"nowhere ({asked})"
         verdict = f"Taking a further modality in, with its fitted weight, loses significantly {where}."
         return (verdict, *(f"{heading(report)}: {report.answer}" for report in modalities))
-    return tuple(sentence for task in tasks for sentence in [_beside_parts(task, rows, metric)] if sentence)
+    return _beside_parts(tasks, rows, metric)
 
 
 def _loses(report: ModalityReport) -> bool:
@@ -178,20 +179,27 @@ def _loses(report: ModalityReport) -> bool:
     return found is not None and found.significant and found.difference < 0
 
 
-def _beside_parts(task: str, rows: Sequence[Row], metric: str) -> str:
-    """Hold a task of several modalities beside the best of its parts: other tasks, so that nothing is tested."""
+def _beside_parts(tasks: Sequence[str], rows: Sequence[Row], metric: str) -> tuple[str, ...]:
+    """Hold tasks of several modalities beside the best of their parts: other tasks, so that nothing is tested."""
     mine = {row.task: row for row in rows if (row.label, row.metric) == (ROUTED, metric)}
-    parts = [mine[part] for part in _parts(task) if part in mine]
-    if task not in mine or not parts:
-        return ""
-    whole, best = mine[task], max(parts, key=lambda row: row.mean)
-    gain = show_signed(metric, whole.mean - best.mean)
-    verdict = "no lower than" if whole.mean >= best.mean else "lower than"
+    said: dict[str, list[str]] = {"no lower": [], "lower": []}
+    for task in (task for task in tasks if task in mine):
+        parts = [mine[part] for part in _parts(task) if part in mine]
+        if parts:
+            whole, best = mine[task], max(parts, key=lambda row: row.mean)
+            numbers = f"{task} {_scored(whole)} against {best.task} {_scored(best)}"
+            said["no lower" if whole.mean >= best.mean else "lower"].append(numbers)
+    told = [f"{words} ({', '.join(numbers)})" for words, numbers in said.items() if numbers]
+    if not told:
+        return ()
     return (
-        f"With a further modality, the routed model's {metric} on {task} is {show(metric, whole.mean)} "
-        f"[{show_range(whole)}], {verdict} on {best.task} alone with {show(metric, best.mean)} [{show_range(best)}] "
-        f"({gain}; the tasks differ, so that this is not tested)."
+        f"With a further modality, the routed model's {metric} is {listed(told)} than with the best single one; "
+        "these are different tasks, so that nothing is tested.",
     )
+
+
+def _scored(row: Row) -> str:
+    return f"{show(row.metric, row.mean)} [{show_range(row)}]"
 
 
 def _parts(task: str) -> tuple[str, ...]:

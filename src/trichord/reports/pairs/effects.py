@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ class Effect:
         task, metric: what was measured.
         difference: a - b.
         pair: the paired test; None where there was none, so that only the means can be told apart.
+        alike: whether every measure of every seed is exactly the same on both sides.
     """
 
     a: str
@@ -30,14 +31,15 @@ class Effect:
     metric: str
     difference: float
     pair: PairedRow | None
+    alike: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        """How it came out; "same" where no query of any seed or resample tells the two apart."""
+        """How it came out; "same" where nothing tells the two apart, tested or not."""
+        if self.alike:
+            return "same"
         if self.pair is None:
             return "untested"
-        if self.pair.difference == self.pair.low == self.pair.high == 0:
-            return "same"
         if self.pair.winner is None:
             return "level"
         return "better" if self.pair.winner == self.a else "worse"
@@ -81,12 +83,19 @@ def find_effect(
 ) -> Effect | None:
     """Return what a is ahead of b; None where one of them was not measured."""
     pair = find_comparison(comparisons, a, b, task, metric)
-    if pair is not None:
-        return Effect(a, b, task, metric, pair.difference, pair)
-    means = {row.label: row.mean for row in rows if (row.task, row.metric) == (task, metric)}
-    if a not in means or b not in means:
+    scores = {(row.label, row.metric): row for row in rows if row.task == task and row.label in (a, b)}
+    if pair is None and not {(a, metric), (b, metric)} <= set(scores):
         return None
-    return Effect(a, b, task, metric, means[a] - means[b], None)
+    difference = scores[a, metric].mean - scores[b, metric].mean if pair is None else pair.difference
+    return Effect(a, b, task, metric, difference, pair, difference == 0 and _alike(a, b, pair, scores))
+
+
+def _alike(a: str, b: str, pair: PairedRow | None, scores: Mapping[tuple[str, str], Row]) -> bool:
+    """Whether all measures of all seeds agree; an interval of two sets of seeds drawn apart does not show it."""
+    shared = [metric for label, metric in scores if label == a and (b, metric) in scores]
+    if not shared:
+        return pair is not None and pair.low == pair.high == 0
+    return all(scores[a, metric].per_seed == scores[b, metric].per_seed for metric in shared)
 
 
 def find_comparison(comparisons: Sequence[PairedRow], a: str, b: str, task: str, metric: str) -> PairedRow | None:

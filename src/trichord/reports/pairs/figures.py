@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trichord.adapters.settings import BASE
-from trichord.reports.pairs.effects import Effect, find_comparison, find_effects, rivals_of, told_metric
+from trichord.reports.pairs.effects import Effect, find_effect, find_effects, rivals_of, told_metric
 from trichord.reports.pairs.report import ROUTED, SAME_FUSION, PairsReport
 from trichord.reports.plot_style import (
     FAINT,
@@ -50,10 +50,10 @@ def plot_rivals(report: PairsReport) -> str | None:
     for number, (axes, task) in enumerate(zip(grid, report.tasks, strict=True)):
         bounds = [0.0]
         for place, rival in enumerate(rivals):
-            pair = find_comparison(report.comparisons, ROUTED, rival, task, metric)
-            if pair is not None:
-                bounds += [pair.low, pair.high]
-                _draw(axes, place, Effect(ROUTED, rival, task, metric, pair.difference, pair), look[rival])
+            effect = find_effect(ROUTED, rival, task, metric, report.comparisons, report.rows)
+            if effect is not None:
+                bounds += _bounds(effect)
+                _draw(axes, place, effect, look[rival])
         _finish(axes, rivals, {rival: look[rival]["color"] for rival in rivals}, named=number % columns == 0)
         _pad(axes, bounds)
         name_panel(axes, task)
@@ -80,22 +80,29 @@ def plot_effects(report: PairsReport) -> str | None:
         name_panel(axes, title)
     bounds = [0.0]
     for effect in filter(None, found):
-        bounds += [effect.difference] if effect.pair is None else [effect.pair.low, effect.pair.high]
+        bounds += _bounds(effect)
     _pad(grid[0], bounds)
     return to_svg(figure, "effects-plot", f"what fusion and what adapters change of {metric}, task by task")
+
+
+def _bounds(effect: Effect) -> list[float]:
+    """Return what the axis must hold."""
+    if effect.pair is None or effect.verdict == "same":
+        return [effect.difference]
+    return [effect.pair.low, effect.pair.high]
 
 
 def _draw(axes: Any, place: int, effect: Effect, look: Mapping[str, Any]) -> None:
     """Draw a difference: filled where significant, hollow where not, a cross without interval where not tested."""
     colour = look["color"]
-    if effect.pair is None:
-        axes.plot([effect.difference], [place], marker="x", markersize=5, color=colour, markeredgewidth=1.2)
-        return
     if effect.verdict == "same":
         axes.annotate(
             "the same", (0.0, place), (5, 0), textcoords="offset points", va="center", fontsize=SMALL, color=FAINT
         )
         axes.plot([0.0], [place], marker="|", markersize=7, color=FAINT, markeredgewidth=1.2)
+        return
+    if effect.pair is None:
+        axes.plot([effect.difference], [place], marker="x", markersize=5, color=colour, markeredgewidth=1.2)
         return
     axes.plot([effect.pair.low, effect.pair.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="round")
     axes.plot(

@@ -10,7 +10,7 @@ from trichord.files import write_text
 from trichord.reports.modalities.page import heading, render_section
 from trichord.reports.numbers import counted, listed, show_p
 from trichord.reports.pairs.convergence import convergence_brief, verdict_table
-from trichord.reports.pairs.effects import find_comparison, find_effects, rivals_of, told_metric
+from trichord.reports.pairs.effects import find_effect, find_effects, rivals_of, told_metric
 from trichord.reports.pairs.figures import entry_styles, plot_effects, plot_rivals
 from trichord.reports.pairs.heatmap import cell_difference, chosen_adapters, matrix_adapters, plot_matrix
 from trichord.reports.pairs.marks import MEANINGS, explain_marks, is_best, mark
@@ -18,8 +18,8 @@ from trichord.reports.pairs.report import METRIC, ROUTED, PairsReport
 from trichord.reports.plot_style import BASELINE, VARIABLES
 from trichord.reports.template import render
 
-NUMBERS_PER_BLOCK = 12
-"""Columns of numbers that stand beside each other on a page."""
+RECALLS_PER_BLOCK, OTHERS_PER_BLOCK = 12, 8
+"""Columns of numbers that stand beside each other on a page; other measures have more digits."""
 
 
 def write_pairs_page(path: str | Path, report: PairsReport) -> None:
@@ -59,14 +59,19 @@ def _context(report: PairsReport, anchors: Sequence[str]) -> dict[str, Any]:
         "rivals": rivals_of(report.labels, report.comparisons),
         "look": _look(report),
         "blocks": _blocks(report),
+        "task_runs": _split(report.tasks, OTHERS_PER_BLOCK),
         "chances": {(row.task, row.metric): row.chance for row in report.rows},
         "legend": explain_marks(report, "Bold:"),
         "is_best": lambda row: is_best(report, row),
         "mark": lambda row: mark(report, row),
         "meanings": MEANINGS,
-        "against": lambda rival, task, metric: find_comparison(report.comparisons, ROUTED, rival, task, metric),
+        "against": lambda rival, task: find_effect(ROUTED, rival, task, metric, report.comparisons, report.rows),
         "effects": [effect for effect in effects if effect.fusion or effect.adapters or effect.both],
-        "untested_fusion": any(effect.fusion and effect.fusion.pair is None for effect in effects),
+        "untested": any(
+            found is not None and found.verdict == "untested"
+            for of in effects
+            for found in (of.fusion, of.adapters, of.both)
+        ),
         "adapters": matrix_adapters(report),
         "chosen": chosen_adapters(report),
         "cell_difference": lambda adapter, task: cell_difference(report, adapter, task),
@@ -79,7 +84,7 @@ def _context(report: PairsReport, anchors: Sequence[str]) -> dict[str, Any]:
 
 
 def _subtitle(report: PairsReport) -> str:
-    pairs = sum(not adapter.mixture for adapter in report.adapters)
+    pairs = len({adapter.name for adapter in report.adapters if not adapter.mixture})
     return " · ".join(
         [
             f"data: {report.dataset}, split {report.split}",
@@ -110,11 +115,19 @@ def _blocks(report: PairsReport) -> list[tuple[Sequence[str], Sequence[str]]]:
     """(tasks, metrics) of every table of numbers: recalls first, other measures apart, because they are read apart."""
     recalls = [metric for metric in report.metrics if metric.startswith("R@")]
     others = [metric for metric in report.metrics if metric not in recalls]
-    blocks: list[tuple[Sequence[str], Sequence[str]]] = []
-    for metrics in filter(None, (recalls, others)):
-        at_once = max(1, NUMBERS_PER_BLOCK // len(metrics))
-        blocks += [(report.tasks[at : at + at_once], metrics) for at in range(0, len(report.tasks), at_once)]
-    return blocks
+    return [
+        (tasks, metrics)
+        for metrics, room in ((recalls, RECALLS_PER_BLOCK), (others, OTHERS_PER_BLOCK))
+        if metrics
+        for tasks in _split(report.tasks, room // len(metrics))
+    ]
+
+
+def _split(tasks: Sequence[str], most: int) -> list[Sequence[str]]:
+    """Cut tasks into runs of much the same length, each of at most a number (at least one)."""
+    runs = max(1, -(-len(tasks) // max(1, most)))
+    length = max(1, -(-len(tasks) // runs))
+    return [tasks[start : start + length] for start in range(0, len(tasks), length)]
 
 
 def _look(report: PairsReport) -> dict[str, tuple[str, bool]]:
