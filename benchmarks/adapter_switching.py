@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.adapter_subjects import NetworkSize, build_encoder, draw_batch
 from benchmarks.outcome import Outcome, compared
-from benchmarks.timing import in_turns
+from benchmarks.timing import in_turns, processor_seconds, seconds
 from trichord.adapters.bank import AdapterBank
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.lora import LowRank, find_targets
@@ -72,19 +72,39 @@ def adapter_switching(quick: bool) -> Outcome:
 
 def adapter_mixing(quick: bool) -> Outcome:
     """A batch of eight adapters must reach 80 % of the throughput of a batch of one."""
-    if quick:
-        times = mixing_times(QUICKLY_MIXED, 1)
-        return _mixing_outcome(QUICKLY_MIXED, times, "")
-    small = mixing_times(MIXED_SMALL, 9)
-    times = mixing_times(MIXED, 5)
-    return _mixing_outcome(MIXED, times, f"; at width {MIXED_SMALL.dim}: {_describe(small)}")
+    size, rounds = (QUICKLY_MIXED, 1) if quick else (MIXED, 5)
+    more = "" if quick else f"; at width {MIXED_SMALL.dim}: {mixing_times(MIXED_SMALL, 9).describe()}"
+    times = mixing_times(size, rounds)
+    setting = f"MCN heads, width {size.dim}, {size.batch_size} rows, {NUM_MIXED} adapters; baseline: one adapter"
+    one, mixed = median(times.wall["one"]), median(times.wall["mixed"])
+    return compared("adapter mixing", setting, one, mixed, SMALLEST_THROUGHPUT, times.describe() + more)
 
 
-def mixing_times(size: NetworkSize, rounds: int) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class MixingTimes:
+    """Seconds of every way of encoding a batch, in turns: of the clock, and of all threads while they compute."""
+
+    wall: Mapping[str, list[float]]
+    processor: Mapping[str, list[float]]
+
+    def describe(self) -> str:
+        """Return the throughput of every way as a share of that with one adapter."""
+        shown = []
+        for way, name in (("mixed", "mixed"), ("groups", "group after group"), ("peft", "adapter_names of PEFT")):
+            shares = (median(times["one"]) / median(times[way]) for times in (self.wall, self.processor))
+            shown.append(f"{name} {next(shares):.0%} ({next(shares):.0%} by processor time)")
+        return f"of the throughput with one adapter ({median(self.wall['one']) * 1e3:.0f} ms): {', '.join(shown)}"
+
+
+def mixing_times(size: NetworkSize, rounds: int) -> MixingTimes:
     """Time a batch under one adapter, and the same batch with an adapter per row in each of the ways."""
     calls = mixing_calls(size)
     in_turns(calls, 1)
-    return in_turns(calls, rounds)
+    times = MixingTimes({name: [] for name in calls}, {name: [] for name in calls})
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times.processor[name].append(processor_seconds(lambda n=name, c=call: times.wall[n].append(seconds(c))))
+    return times
 
 
 def mixing_calls(size: NetworkSize) -> dict[str, Callable[[], Mapping[str, Tensor]]]:
@@ -124,21 +144,6 @@ def mixing_calls(size: NetworkSize) -> dict[str, Callable[[], Mapping[str, Tenso
         "groups": by_groups,
         "peft": by_peft,
     }
-
-
-def _mixing_outcome(size: NetworkSize, times: Mapping[str, list[float]], more: str) -> Outcome:
-    setting = f"MCN heads, width {size.dim}, {size.batch_size} rows, {NUM_MIXED} adapters; baseline: one adapter"
-    one, mixed = median(times["one"]), median(times["mixed"])
-    return compared("adapter mixing", setting, one, mixed, SMALLEST_THROUGHPUT, _describe(times) + more)
-
-
-def _describe(times: Mapping[str, list[float]]) -> str:
-    one = median(times["one"])
-    shares = {way: one / median(found) for way, found in times.items()}
-    return (
-        f"of the throughput with one adapter ({one * 1e3:.0f} ms): mixed {shares['mixed']:.0%}, "
-        f"group after group {shares['groups']:.0%}, adapter_names of PEFT {shares['peft']:.0%}"
-    )
 
 
 @dataclass

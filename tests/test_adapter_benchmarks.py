@@ -88,6 +88,7 @@ def test_an_adapter_is_compared_with_full_fine_tuning(monkeypatch: pytest.Monkey
     assert share.met is False, "matrices of rank 8 are a large part of so small a base"
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_a_process_of_its_own() -> None:
     assert 0 <= run_apart("heads", "linear layers", True) < 1e9
 

@@ -71,20 +71,34 @@ def test_through_an_adapter_a_frozen_encoder_drops_inputs_and_keeps_its_statisti
     assert not any(part.training for part in modules["video"].modules())
 
 
+OWN = ("video.lora.weight", "video.lora.bias")
+
+
 def test_matrices_that_learn_are_no_part_of_what_is_frozen() -> None:
     modules = adapted_encoders()
-    hashes = frozen_hashes(modules, ())
+    before = frozen_hashes(modules, (), OWN)
     with torch.no_grad():
         modules["video"].get_submodule("lora").weight.add_(1)
-    verify_frozen(modules, hashes, "VT")
+    verify_frozen(modules, before, "VT", OWN)
+    with pytest.raises(TrainingError, match=r"VT.*video"):
+        verify_frozen(modules, before, "VT")
     for moved in (modules["video"][0].weight, modules["video"][3].running_var, modules["text"][0].bias):
+        before = frozen_hashes(modules, (), OWN)
         with torch.no_grad():
-            moved.view(-1)[0] += 1e-6
+            moved.view(-1)[0] += 1e-3
         with pytest.raises(TrainingError, match="moved during training"):
-            verify_frozen(modules, hashes, "VT")
-        with torch.no_grad():
-            moved.view(-1)[0] -= 1e-6
-        hashes = frozen_hashes(modules, ())
+            verify_frozen(modules, before, "VT", OWN)
+
+
+def test_a_weight_that_learns_by_mistake_is_found() -> None:
+    """Asking for gradients excuses nothing: that is how a frozen part moves."""
+    modules = adapted_encoders()
+    modules["video"][0].requires_grad_(True)
+    before = frozen_hashes(modules, (), OWN)
+    with torch.no_grad():
+        modules["video"][0].weight.sub_(0.1)
+    with pytest.raises(TrainingError, match=r"VT.*video"):
+        verify_frozen(modules, before, "VT", OWN)
 
 
 def test_where_nothing_of_the_base_learns_no_encoder_need_have_parameters() -> None:

@@ -1,4 +1,4 @@
-"""Choosing a route: the best on validation over all seeds, ties to the first, one standard error as computed by hand."""
+"""Choosing a route: the best on validation over all seeds, ties to the first, one standard error as by hand."""
 
 from __future__ import annotations
 
@@ -76,15 +76,16 @@ def mrr_by_hand(found: dict, route: RouteConfig) -> float:
 @pytest.mark.parametrize("task", ["T>V", "A>T", "T>VA"])
 def test_the_highest_mean_over_seeds_is_chosen_as_counted_by_hand(task: str) -> None:
     asked = parse_task(task, STANDARD)
-    seeds = [views(seed, dict.fromkeys(NAMES, 1.2), {"VT": 1.0, "AT": 1.0}) for seed in range(3)]
-    listed = candidates(asked, {"VT": VT, "AT": AT})
+    seeds = [views(seed, dict.fromkeys(NAMES, 1.2), {"VT": 1.0, "AT": 1.0}) for seed in range(2)]
+    adapters = {"VT": VT} if task == "T>VA" else {"VT": VT, "AT": AT}
+    listed = candidates(asked, adapters)
     by_hand = np.array([np.mean([mrr_by_hand(found, way.route) for found in seeds]) for way in listed])
     scorers = [scorer(found) for found in seeds]
     ours = np.array([mean_reciprocal_rank(scorers, way) for way in listed])
     known = ~np.isnan(by_hand)
     assert known.sum() > 0.4 * len(listed)
     np.testing.assert_allclose(ours[known], by_hand[known], atol=1e-9)
-    chosen = choose_route(scorers, asked, {"VT": VT, "AT": AT}, STANDARD)
+    chosen = choose_route(scorers, asked, adapters, STANDARD)
     assert chosen.candidate == listed[int(ours.argmax())]
     assert chosen.mrr == chosen.best_mrr == pytest.approx(ours.max())
     bare = [(value, -place) for place, (value, way) in enumerate(zip(ours, listed, strict=True)) if not way.adapted]
@@ -114,12 +115,12 @@ def test_of_equals_the_first_wins_and_that_is_the_base(rule: str) -> None:
     """An adapter that has learnt nothing gives the vectors of the base: nobody prefers it."""
     found = views(0, dict.fromkeys(NAMES, 0.8), {})
     found["VT"] = {name: table(entry.vectors.copy()) for name, entry in found[BASE].items()}
+    ranked = [scorer(found)]
     for task in ("T>V", "T>VA"):
         asked = parse_task(task, STANDARD)
-        chosen = choose_route([scorer(found)], asked, {"VT": VT}, STANDARD, rule)
+        chosen = choose_route(ranked, asked, {"VT": VT}, STANDARD, rule)
         assert not chosen.candidate.adapted
-        best = choose_route([scorer(found)], asked, {}, STANDARD, rule)
-        assert chosen.candidate == best.candidate
+        assert chosen.candidate == choose_route(ranked, asked, {}, STANDARD, rule).candidate
 
 
 def planted_ranks(monkeypatch: pytest.MonkeyPatch, values: dict[str, list[list[float]]]) -> None:
@@ -169,10 +170,10 @@ def test_silent_audio_is_left_out_and_shared_audio_is_used() -> None:
     """Audio of pure noise gets little weight by the best, and none by one standard error; as good as video, half."""
     for noise, low, high in ((1e6, 0.0, 0.15), (1.0, 0.3, 0.7)):
         sizes = {"video": 1.0, "audio": noise, "text": 0.2}
-        scorers = [scorer(views(seed, sizes, {})) for seed in range(12)]
+        scorers = [scorer(views(seed, sizes, {})) for seed in range(4)]
         chosen = choose_route(scorers, parse_task("T>VA", STANDARD), {}, STANDARD, usable=_weighted)
         assert low <= chosen.candidate.route.legs[1].weight <= high
-    silent = [scorer(views(seed, {"video": 1.0, "audio": 1e6, "text": 0.2}, {})) for seed in range(12)]
+    silent = [scorer(views(seed, {"video": 1.0, "audio": 1e6, "text": 0.2}, {})) for seed in range(4)]
     simple = choose_route(silent, parse_task("T>VA", STANDARD), {}, STANDARD, "one standard error", usable=_weighted)
     assert simple.candidate.route.silent == ("audio",)
 

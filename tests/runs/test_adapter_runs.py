@@ -21,7 +21,7 @@ from trichord.curricula import training_mode
 from trichord.data import Dataset, ModalityArrays, write_dataset
 from trichord.data.planted import plant
 from trichord.encoders import JointEncoderConfig, LinearHeadConfig, WordPoolConfig
-from trichord.errors import ConfigError, DataError, RunError
+from trichord.errors import ConfigError, DataError, RunError, TrainingError
 from trichord.evaluation import evaluate
 from trichord.files import hash_tensors, read_json
 from trichord.modality import STANDARD, Pair, Task, parse_pair, parse_task
@@ -234,6 +234,20 @@ def test_a_run_with_adapters_is_taken_up_bit_equal(
     )
 
 
+def test_a_base_that_moves_while_its_adapter_learns_stops_the_run(
+    base: Model, dataset: Dataset, tmp_path: Path
+) -> None:
+    def move(self: Recorder, upcoming: Position) -> None:
+        with torch.no_grad():
+            next(p for n, p in self.system.model.named_parameters() if "lora" not in n).view(-1)[0] += 1e-3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "at_boundary", move)
+        with pytest.raises(TrainingError, match=r"stage VT: the frozen encoders \['video'\] moved"):
+            run_experiment(adapting(base, dataset), dataset, tmp_path / "run", options=QUIET, initial=base)
+    assert not (tmp_path / "run" / "adapter_identity.json").exists()
+
+
 def test_a_checkpoint_of_other_moments_would_be_noticed(
     adapted: RunDirectory, base: Model, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -350,7 +364,7 @@ def test_a_weight_decomposed_adapter_learns_the_lengths(base_folder: Path, datas
 def test_several_modalities_on_a_side_in_any_order(base: Model, dataset: Dataset, tmp_path: Path) -> None:
     pair = Pair(("audio", "video"), ("text",))
     config = adapting(base, dataset, pair=pair, **{"evaluation.tasks": ("T>V+A",), "stages.0.epochs": 1})
-    assert (config.order, config.selection.tasks) == ("T-VA", ("VA>T", "T>VA"))
+    assert (config.order, config.selection.tasks) == ("T-VA", ("T>VA", "VA>T"))
     assert config.own_adapter(Task(("text",), ("video", "audio"))) == "T-VA"
     run = run_experiment(config, dataset, tmp_path / "run", options=QUIET, initial=base)
     model = Model(base.config, base.bank.export(BASE), base.identity)

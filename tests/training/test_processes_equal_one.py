@@ -1,5 +1,6 @@
 """Two processes on different rows give the loss and the gradient of one process on all of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,18 @@ import torch
 from processes import run_processes
 from torch.nn.parallel import DistributedDataParallel
 
+from trichord.adapters.lora import LowRank
+from trichord.adapters.settings import LowRankConfig
 from trichord.batch import Batch, Features
+from trichord.curricula import set_trainable, training_mode
 from trichord.dist import world_size
-from trichord.encoders import AudioEncoderConfig, GatedHeadConfig, JointEncoderConfig, LinearHeadConfig
+from trichord.encoders import (
+    AudioEncoderConfig,
+    GatedHeadConfig,
+    GlobalBatchNorm2d,
+    JointEncoderConfig,
+    LinearHeadConfig,
+)
 from trichord.objectives import (
     ClusterConfig,
     InfoNCEConfig,
@@ -19,7 +29,9 @@ from trichord.objectives import (
     VolumeConfig,
     WeightedPairConfig,
 )
-from trichord.training.system import System
+from trichord.training.loop import adapted
+from trichord.training.optimization import OptimizerConfig, build_optimizer
+from trichord.training.system import AdapterView, System
 
 NAMES = ("video", "audio", "text")
 ROWS = 13
@@ -125,3 +137,142 @@ def test_the_check_would_notice_a_gather_without_gradient(tmp_path: Path) -> Non
     )
     averaged = sum(half["gradients"][name] for half in halves) / 2
     assert not torch.allclose(averaged, one["gradients"][name], rtol=1e-2)
+
+
+TOGETHER, AFTER = "together", "after"
+
+
+def make_adapted(way: str, low_rank: LowRankConfig) -> System:
+    """Adapters VT and AT, the audio trunk's convolutions included; the base learns along, or is frozen."""
+    plain = make_system(1, False)
+    matrices = LowRank(plain.model)
+    sides = {"VT": ("video", "text"), "AT": ("audio", "text"), "VA": ("video", "audio")}
+    views = {}
+    for name, names in sides.items():
+        matrices.attach(name, low_rank, [f"encoders.{side}" for side in names])
+        generator = torch.Generator().manual_seed(len(views))
+        for tensor in matrices.tensors(name).values():
+            tensor.add_(0.1 * torch.randn(tensor.shape, generator=generator))
+        pair = WeightedPairConfig(left=names[:1], right=names[1:])
+        contrast = PairwiseConfig(objective=InfoNCEConfig(), pairs=(pair,))
+        if name != "VA":  # stays out of the stage
+            views[name] = AdapterView(names, ObjectiveConfig(parts={"contrast": contrast}).build())
+    system = System(plain.model, plain.objective if way == TOGETHER else None, NAMES, matrices, views)
+    set_trainable(system.model.encoders, NAMES if way == TOGETHER else ())
+    matrices.learn(views)
+    system.train()
+    training_mode(system.model.encoders, NAMES if way == TOGETHER else (), adapted(system))
+    return system
+
+
+EVERYWHERE = LowRankConfig(rank=2, alpha=4.0, targets="linear and convolution")
+
+
+def learn_adapted(rows_of_ranks: list[list[int]], way: str) -> dict[str, object]:
+    """Take one backward pass; return loss, terms, gradients and buffers."""
+    system = make_adapted(way, EVERYWHERE)
+    parallel = world_size() > 1
+    first, last = rows_of_ranks[torch.distributed.get_rank() if parallel else 0]
+    module = (
+        DistributedDataParallel(system, find_unused_parameters=True, broadcast_buffers=False) if parallel else system
+    )
+    terms = module(make_batch(0, slice(first, last), sequences=True))
+    terms.total.backward()
+    return {
+        "loss": terms.total.item(),
+        "terms": {name: value.item() for name, value in terms.terms.items()},
+        "gradients": {name: p.grad.clone() for name, p in system.named_parameters() if p.grad is not None},
+        "buffers": dict(system.named_buffers()),
+    }
+
+
+def learn_both(rows_of_ranks: list[list[int]]) -> dict[str, dict[str, object]]:
+    return {way: learn_adapted(rows_of_ranks, way) for way in (TOGETHER, AFTER)}
+
+
+def test_two_processes_equal_one_with_adapters(tmp_path: Path) -> None:
+    one = learn_both([[0, ROWS]])
+    own = {name for name in one[AFTER]["gradients"] if ".lora_" in name}
+    assert own == {name for name in one[AFTER]["gradients"] if name.startswith("model.")}, "the base is frozen"
+    assert {one[AFTER]["gradients"][name].ndim for name in own} == {2, 4}, "linear layers and convolutions"
+    assert own < set(one[TOGETHER]["gradients"])
+    assert not any(".VA." in name for name in one[TOGETHER]["gradients"])
+    # Rows 0 to 4 lack audio, so the first process has none to look at through AT.
+    for two in run_processes(learn_both, 2, tmp_path, [[0, 5], [5, ROWS]]):
+        for way, alone in one.items():
+            assert two[way]["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+            assert two[way]["terms"] == pytest.approx(alone["terms"], rel=1e-4, abs=1e-6)
+            for kind in ("gradients", "buffers"):
+                assert set(two[way][kind]) == set(alone[kind])
+                for name, value in alone[kind].items():
+                    torch.testing.assert_close(
+                        two[way][kind][name], value, rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}"
+                    )
+
+
+@pytest.mark.parametrize("way", [TOGETHER, AFTER])
+def test_the_loss_is_the_sum_of_what_is_seen_through_each_adapter(way: str) -> None:
+    system, other = make_adapted(way, EVERYWHERE), make_adapted(way, EVERYWHERE)
+    batch = make_batch(0, slice(0, ROWS), sequences=True)
+    terms = system(batch)
+    # Independently: a plain copy of the base into whose weights an adapter is merged, encoded by itself. Buffers of
+    # batch statistics move in between where the base learns, which does not change what is computed in training.
+    expected = torch.zeros(())
+    if way == TOGETHER:
+        assert other.objective is not None
+        expected = expected + other.objective(other.model(batch.features, ROWS)).total
+    for name, pair in (("VT", ("video", "text")), ("AT", ("audio", "text"))):
+        merged = other.low_rank.merged(name)
+        training_mode(merged.encoders, NAMES if way == TOGETHER else (), pair)
+        vectors = merged(batch.features, ROWS, only=pair)
+        rows = vectors.present[pair[0]] & vectors.present[pair[1]]
+        scores = vectors.vectors[pair[0]][rows] @ vectors.vectors[pair[1]][rows].T
+        scale = 1 / InfoNCEConfig().initial_temperature
+        labels = torch.arange(int(rows.sum()))
+        forth = torch.nn.functional.cross_entropy(scores * scale, labels)
+        back = torch.nn.functional.cross_entropy(scores.T * scale, labels)
+        key = f"{name}/contrast/{pair[0]}-{pair[1]}"
+        torch.testing.assert_close(terms.terms[key], (forth + back) / 2, rtol=1e-4, atol=1e-5)
+        expected = expected + (forth + back) / 2
+    torch.testing.assert_close(terms.total, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_gradient_reaches_what_does_not_learn() -> None:
+    batch = make_batch(0, slice(0, ROWS), sequences=True)
+    for way in (TOGETHER, AFTER):
+        system = make_adapted(way, EVERYWHERE)
+        system(batch).total.backward()
+        reached = {name for name, parameter in system.named_parameters() if parameter.grad is not None}
+        views = {name for name in reached if name.startswith("view_objectives.")}
+        base = {name for name in reached - views if ".lora_" not in name and name.startswith("model.")}
+        assert bool(base) == (way == TOGETHER)
+        for adapter in ("VT", "AT"):
+            own = {n for n, p in system.named_parameters() if f".{adapter}." in n and ".lora_" in n}
+            assert own
+            assert own <= reached
+            assert all(bool(system.get_parameter(name).grad.any()) for name in own if ".lora_B." in name)
+        assert not any(".VA." in name for name in reached)
+        assert not any(p.requires_grad for n, p in system.named_parameters() if ".lora_" in n and ".VA." in n)
+
+
+def test_a_frozen_trunk_keeps_its_statistics_while_an_adapter_with_dropout_learns() -> None:
+    system = make_adapted(AFTER, replace(EVERYWHERE, dropout=0.5))
+    before = {name: buffer.clone() for name, buffer in system.model.named_buffers()}
+    norms = [module for module in system.model.modules() if isinstance(module, GlobalBatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert all(dropout.training for dropout in system.low_rank.dropouts())
+    optimizer = build_optimizer(system, OptimizerConfig(learning_rate=0.1))
+    losses = set()
+    for step in range(3):
+        torch.manual_seed(step)
+        loss = system(make_batch(0, slice(0, ROWS), sequences=True)).total
+        losses.add(loss.item())
+        loss.backward()
+        optimizer.zero_grad()
+    assert len(losses) == 3, "inputs are dropped"
+    loss = system(make_batch(0, slice(0, ROWS), sequences=True)).total
+    loss.backward()
+    optimizer.step()
+    for name, buffer in system.model.named_buffers():
+        assert torch.equal(buffer, before[name]), name

@@ -236,7 +236,9 @@ class AdapterBank:
         rows = held.rows[place]
 
         def scattered(values: Tensor) -> Tensor:
-            return values.new_zeros(batch_size, *values.shape[1:]).index_copy(0, rows, values)
+            # Targets are as large as the features, so a pass over them counts: zeros are written only where they stay.
+            whole = values.new_empty if len(rows) == batch_size else values.new_zeros
+            return whole(batch_size, *values.shape[1:]).index_copy_(0, rows, values)
 
         return Embeddings(
             {name: scattered(found.vectors[name])},

@@ -28,6 +28,7 @@ from trichord.adapters.targets import (
     find_layers,
     find_targets,
     matrix_shapes,
+    own_tensors,
     plain_state,
     unlike_matrices,
 )
@@ -35,7 +36,7 @@ from trichord.errors import ConfigError, RunError, nearest
 from trichord.randomness import derive_seed
 from trichord.shapes import Float, Tensor
 
-__all__ = ["Factors", "LowRank", "Rows", "find_targets", "magnitudes", "matrices_b", "plain_state"]
+__all__ = ["Factors", "LowRank", "Rows", "find_targets", "magnitudes", "matrices_b", "own_tensors", "plain_state"]
 
 INITIAL: Mapping[str, bool | str] = {"kaiming": True}
 SAVED_PREFIX = "base_model.model."

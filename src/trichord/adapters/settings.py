@@ -99,10 +99,16 @@ class AdapterConfig(Config):
         return Pair(self.left, self.right)
 
 
-def adapter_name(pair: Pair, known: tuple[Modality, ...]) -> str:
-    """Name an adapter after its pair: "VT", "T-VA". Letters stand in the order of the data, so VT and TV are one."""
-    names = [modality.name for modality in known]
+def ordered_pair(pair: Pair, known: tuple[Modality, ...]) -> Pair:
+    """Return a pair in the order of the data, its smaller side first: VT and TV are one, T-VA and AV-T are."""
     spell_pair(pair, known)  # refuses modalities that are not there
-    first, second = sorted((pair.left, pair.right), key=lambda side: (len(side), min(names.index(n) for n in side)))
-    spelled = spell_pair(Pair(first, second), known)
-    return spelled.replace("-", "") if len(first) == len(second) == 1 else spelled
+    names = [modality.name for modality in known]
+    sides = (tuple(name for name in names if name in side) for side in (pair.left, pair.right))
+    return Pair(*sorted(sides, key=lambda side: (len(side), names.index(side[0]))))
+
+
+def adapter_name(pair: Pair, known: tuple[Modality, ...]) -> str:
+    """Name an adapter after its pair: "VT", "T-VA"; see `ordered_pair`."""
+    ordered = ordered_pair(pair, known)
+    spelled = spell_pair(ordered, known)
+    return spelled.replace("-", "") if len(ordered.left) == len(ordered.right) == 1 else spelled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
@@ -29,6 +29,12 @@ def plain_state(module: nn.Module) -> dict[str, Tensor]:
         for name, tensor in module.state_dict().items()
         if not OWN.search(name)
     }
+
+
+def own_tensors(module: nn.Module, adapters: Collection[str]) -> frozenset[str]:
+    """Return the names of the tensors that are the named adapters' own: matrices, and the lengths that DoRA learns."""
+    found = {key: OWN.search(f".{key}") for key in module.state_dict()}
+    return frozenset(key for key, own in found.items() if own is not None and own[2] in adapters)
 
 
 def find_layers(module: nn.Module) -> dict[str, nn.Module]:

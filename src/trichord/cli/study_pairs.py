@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trichord.adapters.settings import LowRankConfig
@@ -12,13 +12,16 @@ from trichord.cli.study_orders import default_orders
 from trichord.config import difference
 from trichord.curricula import parse_order
 from trichord.data import Dataset
+from trichord.data.planted_routes import planted_routes
 from trichord.evaluation.choice import Rule
 from trichord.modality import Modality, Pair, all_pairs, all_tasks, parse_pair
-from trichord.recipes import find_recipe
+from trichord.recipes import find_recipe, planted
 from trichord.recipes.adapt import Adaptation
 from trichord.reports.pairs.terminal import print_pairs
 from trichord.runs import RunOptions
-from trichord.studies.pairs import PairsStudy, run_pairs_study
+from trichord.runs.routes_file import read_routes
+from trichord.studies.pairs import PairsOutcome, PairsStudy, run_pairs_study
+from trichord.studies.planted_routes import RouteVerdict, judge_routes, planted_config
 
 PROGRAM = "trichord study pairs"
 
@@ -87,7 +90,8 @@ def run(arguments: list[str]) -> None:
     learnt = {name for stage in parse_order(base, known) for name in stage.modalities}
     own = tuple(modality for modality in known if modality.name in learnt)
     recipe = find_recipe(first.recipe)
-    original = recipe(dataset.spec, base, 0)
+    longest = max((base, *orders), key=lambda order: len(parse_order(order, known)))
+    original = recipe(dataset.spec, longest, 0)
     command, config = parse_with_configuration(StudyPairs, original, arguments, PROGRAM)
     study = PairsStudy(
         base=base,
@@ -103,8 +107,22 @@ def run(arguments: list[str]) -> None:
         with_specialists=not command.no_specialists,
     )
     outcome = run_pairs_study(study, dataset, command.out, workers=command.workers, options=command.options)
+    verdicts = _verdicts(study, dataset, outcome)
     if command.json:
-        print(json.dumps(outcome.report.to_dict()))
+        told = [{**asdict(verdict), "holds": verdict.holds} for verdict in verdicts]
+        print(json.dumps(outcome.report.to_dict() | ({"planted": told} if told else {})))
     else:
         print_pairs(outcome.report)
+        if verdicts:
+            print("\nRoutes that were planted, and what was chosen:")
+            print("\n".join(f"  {verdict.sentence}" for verdict in verdicts))
         print(f"\npage: {outcome.page}\nroutes: {outcome.routes}")
+
+
+def _verdicts(study: PairsStudy, dataset: Dataset, outcome: PairsOutcome) -> tuple[RouteVerdict, ...]:
+    """Hold the routes against the planted ones: on a planted corpus, in the space for which these are claimed."""
+    planting = planted_config(dataset)
+    if planting is None or study.recipe is not planted or len(parse_order(study.base, dataset.modalities)) > 1:
+        return ()
+    claims = planted_routes(planting, study.pairs, study.adaptation.low_rank.rank)
+    return judge_routes(read_routes(outcome.routes), claims, dataset.modalities)

@@ -9,7 +9,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trichord.errors import ConfigError, TrainingError, nearest
 from trichord.files import hash_tensors
-from trichord.shapes import Tensor
 
 
 def set_trainable(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str]) -> None:
@@ -46,21 +45,34 @@ def training_mode(
                     module.eval()
 
 
-def frozen_hashes(encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str]) -> dict[str, str]:
-    """Hash what is frozen of every encoder that does not learn: modality name -> hash."""
-    return {name: hash_tensors(_frozen(encoder)) for name, encoder in encoders.items() if name not in train}
+def frozen_hashes(
+    encoders: Mapping[str, nn.Module] | nn.ModuleDict, train: Collection[str], learning: Collection[str] = ()
+) -> dict[str, str]:
+    """Hash what is frozen of every encoder that does not learn: modality name -> hash.
+
+    Args:
+        encoders: all of them.
+        train: those that learn.
+        learning: tensors of the others that learn nevertheless, as "video.unit.fc.lora_A.VT.weight": an adapter's
+            matrices. Whether a parameter asks for gradients is not looked at: it should not move even if it does.
+    """
+    return {name: _hash(name, encoder, learning) for name, encoder in encoders.items() if name not in train}
 
 
-def _frozen(encoder: nn.Module) -> dict[str, Tensor]:
-    """Return parameters that take no gradient, and buffers: all but an adapter's matrices."""
-    learning = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
-    return {name: tensor for name, tensor in encoder.state_dict().items() if name not in learning}
-
-
-def verify_frozen(encoders: Mapping[str, nn.Module] | nn.ModuleDict, hashes: Mapping[str, str], stage: str) -> None:
+def verify_frozen(
+    encoders: Mapping[str, nn.Module] | nn.ModuleDict,
+    hashes: Mapping[str, str],
+    stage: str,
+    learning: Collection[str] = (),
+) -> None:
     """Raise `TrainingError` when an encoder's hash is no longer the one taken at the start of the stage."""
-    moved = [name for name, expected in hashes.items() if hash_tensors(_frozen(encoders[name])) != expected]
+    moved = [name for name, expected in hashes.items() if _hash(name, encoders[name], learning) != expected]
     if moved:
         raise TrainingError(
             f"stage {stage}: the frozen encoders {moved} moved during training; the run cannot be trusted"
         )
+
+
+def _hash(name: str, encoder: nn.Module, learning: Collection[str]) -> str:
+    """Hash parameters and buffers of one encoder."""
+    return hash_tensors({key: t for key, t in encoder.state_dict().items() if f"{name}.{key}" not in learning})

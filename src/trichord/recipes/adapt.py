@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name
+from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name, ordered_pair
 from trichord.data import DatasetSpec
 from trichord.encoders import JointEncoderConfig, WordPoolConfig
 from trichord.errors import ConfigError
@@ -71,7 +71,7 @@ def adapt(
             raise ConfigError(f"the pair needs {name!r}, which {where} lacks; adapt a pair that both have")
     known = tuple(entry.modality for entry in spec.modalities if entry.modality.name in names)
     own = tuple(modality.name for modality in known)
-    name = adapter_name(pair, known)
+    pair, name = ordered_pair(pair, known), adapter_name(pair, known)
     encoders = {modality: model.config.model.encoders[modality] for modality in own}
     for modality, encoder in encoders.items():
         words = held[modality].words

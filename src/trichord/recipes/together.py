@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name
+from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name, ordered_pair
 from trichord.errors import ConfigError
 from trichord.modality import Pair
 from trichord.objectives import ObjectiveConfig, PairwiseConfig, SetObjectiveConfig, WeightedPairConfig
@@ -39,7 +39,7 @@ def together(
     objectives: dict[str, ObjectiveConfig] = {}
     adapters: dict[str, AdapterConfig] = {}
     for pair in pairs:
-        name = adapter_name(pair, known)
+        pair, name = ordered_pair(pair, known), adapter_name(pair, known)
         if name in adapters:
             raise ConfigError(f"the pair {name} is named twice")
         names = tuple(modality.name for modality in known if modality.name in (*pair.left, *pair.right))

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trichord.adapters.lora import LowRank, plain_state
+from trichord.adapters.lora import LowRank, own_tensors, plain_state
 from trichord.config import difference
 from trichord.curricula import frozen_hashes, set_trainable, verify_frozen
 from trichord.data import Dataset
@@ -183,6 +183,7 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     system = System(run.model, objective, stage.modalities, run.low_rank, views)
     set_trainable(run.model.encoders, stage.train)
     run.low_rank.learn(stage.adapters)
+    learning = own_tensors(run.model.encoders, stage.adapters)
     system.to(run.engine.device)
     optimizer = build_optimizer(system, stage.optimizer)
     start = Position(number, 0, 0)
@@ -192,7 +193,7 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         restore(checkpoint, system, optimizer)
         start, memory, best = checkpoint.position, checkpoint.memory, checkpoint.best
     else:
-        memory["frozen"] = frozen_hashes(run.model.encoders, stage.train)
+        memory["frozen"] = frozen_hashes(run.model.encoders, stage.train, learning)
         memory["seconds"] = 0.0
     items = run.dataset.split(*config.fit_splits)
     folder = run.options.cache_folder or run.directory.cache_folder
@@ -223,7 +224,7 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     finally:
         recorder.close()
         memory["seconds"] += time.monotonic() - began
-    verify_frozen(run.model.encoders, memory["frozen"], spelled(config, number))
+    verify_frozen(run.model.encoders, memory["frozen"], spelled(config, number), learning)
     if stage.keep == "best" and recorder.best:
         load_state(run.model, recorder.best)
     if is_main():

@@ -41,8 +41,8 @@ def stage_data(
 ) -> StageData:
     """Return the data of a stage, with the outputs of still trunks in place of what they are computed from.
 
-    A modality is left as it is where its encoder has no trunk or where its values would be larger than
-    `RunOptions.largest_cache`.
+    So are the outputs of whole encoders of sequences, where none of their weights learns. A modality is left as it is
+    where its values would be larger than `RunOptions.largest_cache`.
 
     Args:
         system: what the stage trains, frozen parts already set, on its device.
@@ -55,8 +55,9 @@ def stage_data(
     model = system.model
     system.train()
     training_mode(model.encoders, stage.train, adapted(system))
-    trunks = [name for name in stage.modalities if model.encoder(name).trunk_name is not None]
-    found = {name: cacheable_depth(model.encoder(name)) for name in trunks}
+    # Heads on pooled vectors are about as fast as reading what they would give.
+    long = [name for name in stage.modalities if model.encoder(name).sequences]
+    found = {name: cacheable_depth(model.encoder(name)) for name in long}
     depths = {name: depth for name, depth in found.items() if depth is not None}
     if not options.cache_trunks or not depths:
         return StageData(dataset, dataset, {})

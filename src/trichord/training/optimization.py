@@ -93,7 +93,9 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.A
         },
     ]
     kept = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(kept, lr=config.learning_rate, betas=config.betas, fused=True)
+    optimizer = torch.optim.AdamW(kept, lr=config.learning_rate, betas=config.betas, fused=True)
+    set_learning_rate(optimizer, config.learning_rate)
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
