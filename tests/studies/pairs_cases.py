@@ -12,13 +12,7 @@ from trichord.recipes import planted
 from trichord.studies.pairs import PairsStudy
 
 TINY = PlantedConfig(num_items={"train": 80, "val": 30, "test": 40}, missing={"audio": 0.1})
-SHORT = {
-    "stages.0.epochs": 2,
-    "stages.0.batch_size": 40,
-    "stages.1.epochs": 2,
-    "stages.1.batch_size": 40,
-    "evaluation.scoring.num_resamples": 20,
-}
+SHORT = {"stages.0.epochs": 2, "stages.0.batch_size": 40, "evaluation.scoring.num_resamples": 20}
 
 
 def three_modalities(folder: Path) -> Dataset:

@@ -23,11 +23,11 @@ from trichord.studies import machine
 from trichord.studies.pairs import PairsOutcome, PairsStudy, run_pairs_study
 
 QUIET = RunOptions(progress=False)
-TASKS = ("T>V", "A>V", "VA>T")
+TASKS = ("T>V", "VA>T")
 FULL = {
     "orders": ("VT_A",),
     "num_seeds": 2,
-    "changes": SHORT | {"evaluation.tasks": TASKS},
+    "changes": SHORT | {"stages.1.epochs": 2, "evaluation.tasks": TASKS},
     "refit": True,
     "with_together": True,
     "with_specialists": True,
@@ -149,8 +149,8 @@ def test_two_modalities_are_enough_and_a_stopped_study_goes_on(tmp_path: Path, m
     assert whole.report.tasks == ("A>V", "V>A")
     assert whole.report.modalities == ()
     assert [line.name for line in whole.report.adapters] == ["VA"]
-    for number in (1, 3):  # before the adapter of the selection, and before that of the refit
-        undo = stop_before(monkeypatch, number - (number == 3) * 1)
+    for number in (1, 2):  # before the adapter of the selection; started again, before that of the refit
+        undo = stop_before(monkeypatch, number)
         with pytest.raises(KeyboardInterrupt):
             carry_out(study, dataset, tmp_path / "parts")
         undo()
