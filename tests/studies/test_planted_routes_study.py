@@ -32,9 +32,9 @@ def verdicts(config: PlantedConfig, pairs: tuple[str, ...], out: Path, **changes
 
 
 def test_on_the_quickest_planting_the_chosen_routes_are_the_planted_ones(tmp_path: Path) -> None:
-    few = CHANGES | {"evaluation.tasks": ("T>V", "V>T", "VA>T")}
+    few = CHANGES | {"stages.0.evaluate_every": 20, "evaluation.tasks": ("T>V", "VA>T")}
     found = verdicts(SILENT, ("VT",), tmp_path, changes=few)
-    assert [verdict.planted.task for verdict in found] == ["T>V", "V>T", "VA>T"]
+    assert [verdict.planted.task for verdict in found] == ["T>V", "VA>T"]
     assert all(verdict.holds for verdict in found), "\n".join(verdict.sentence for verdict in found)
 
 

@@ -24,6 +24,7 @@ from trichord.studies.pairs import PairsOutcome, PairsStudy, run_pairs_study
 from trichord.studies.planted_routes import RouteVerdict, judge_routes, planted_config
 
 PROGRAM = "trichord study pairs"
+FEW_TO_CHOOSE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class StudyPairs:
         learning_rate: of adapters and specialists; None: that of the base's last stage.
         epochs: of adapters and specialists; None: as many as the base's last stage.
         rule: how a route is taken on validation: the best, or the simplest within one standard error of it.
+        folds: parts of a cross-validation over training and validation data that chooses routes in place of the
+            validation split; None: 5 where that split holds fewer than 500 items, else none.
         no_refit: report the selection runs themselves instead of fitting again on training and validation data.
         no_together: leave adapters that are learnt together with the base out.
         no_specialists: leave the whole fine-tuning of every pair out.
@@ -65,12 +68,21 @@ class StudyPairs:
     learning_rate: float | None = None
     epochs: int | None = None
     rule: Rule = "best"
+    folds: int | None = None
     no_refit: bool = False
     no_together: bool = False
     no_specialists: bool = False
     workers: int | None = None
     json: bool = False
     options: RunOptions = RunOptions()
+
+
+def _folds(command: StudyPairs, dataset: Dataset, validation: str | None) -> int:
+    """Return how many folds choose routes: what a small split likes best is luck."""
+    if command.folds is not None:
+        return command.folds
+    size = dataset.spec.splits.get(validation or "", 0)
+    return 5 if 0 < size < FEW_TO_CHOOSE and not command.no_refit else 0
 
 
 def default_pairs(known: tuple[Modality, ...]) -> tuple[Pair, ...]:
@@ -103,6 +115,7 @@ def run(arguments: list[str]) -> None:
         adaptation=Adaptation(low_rank=command.low_rank, learning_rate=command.learning_rate, epochs=command.epochs),
         rule=command.rule,
         refit=not command.no_refit,
+        folds=_folds(command, dataset, config.selection.split),
         with_together=not command.no_together,
         with_specialists=not command.no_specialists,
     )

@@ -42,7 +42,8 @@ def candidates(task: Task, adapters: Mapping[str, AdapterIdentity]) -> tuple[Can
 
     An adapter takes part where one side of its pair meets the query and the other the gallery; so does a mixture that
     changes either. A side of several modalities is answered by their sum, and by each of them alone with every weight
-    of `WEIGHTS`, 0 and 1 included: leaving one out is always among the ways.
+    of `WEIGHTS`, 0 and 1 included: leaving one out is always among the ways. Each of them alone passes through the base
+    or the adapter of just this pair: every further name would multiply the ways, and the luck of the best of them.
 
     Args:
         task: the task.
@@ -67,12 +68,19 @@ def suitable(leg: LegConfig, adapters: Mapping[str, AdapterIdentity]) -> tuple[s
     return (BASE, *(name for name, identity in adapters.items() if serves(identity, leg)))
 
 
+def own(leg: LegConfig, adapters: Mapping[str, AdapterIdentity]) -> tuple[str, ...]:
+    """Return `BASE` and the adapters of just the pair of a leg."""
+    sides = {leg.query, leg.gallery}
+    names = (name for name, identity in adapters.items() if {identity.left, identity.right} == sides)
+    return (BASE, *(name for name in names if serves(adapters[name], leg)))
+
+
 def _single(task: Task, adapters: Mapping[str, AdapterIdentity]) -> Iterator[Candidate]:
     bare = LegConfig(adapter=BASE, query=task.query, gallery=task.gallery)
     names = suitable(bare, adapters)
     for name in names:
         yield Candidate(_route(task, [replace(bare, adapter=name)]), "single")
-    for name, share in product(names[1:], BLENDS):
+    for name, share in product(own(bare, adapters)[1:], BLENDS):
         legs = [replace(bare, weight=round(1 - share, 2)), replace(bare, adapter=name, weight=share)]
         yield Candidate(_route(task, legs), "blend")
 
@@ -82,7 +90,7 @@ def _composite(task: Task, adapters: Mapping[str, AdapterIdentity]) -> Iterator[
     for name in suitable(whole, adapters):
         yield Candidate(_route(task, [replace(whole, adapter=name)]), "sum")
     bare = [LegConfig(adapter=BASE, query=(q,), gallery=(g,)) for q, g in product(task.query, task.gallery)]
-    choices = [suitable(leg, adapters) for leg in bare]
+    choices = [own(leg, adapters) for leg in bare]
     for names, weights in product(product(*choices), _shares(len(bare))):
         legs = [replace(leg, adapter=n, weight=w) for leg, n, w in zip(bare, names, weights, strict=True)]
         if any(leg.weight == 0 and leg.adapter != BASE for leg in legs):

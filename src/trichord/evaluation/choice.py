@@ -72,7 +72,8 @@ def choose_route(
     equals the first wins, and candidates without adapters come first.
 
     Args:
-        scorers: the validation split under the model of each seed.
+        scorers: the validation split under the model of each seed. Those of other items (another fold of a
+            cross-validation) add their queries; those of the same items are averaged.
         task: the task.
         adapters: identities of what may be used, those of the first seed.
         known: all modalities, for spelling.
@@ -117,10 +118,12 @@ def mean_reciprocal_rank(scorers: Sequence[RouteScorer], candidate: Candidate) -
 
 
 def _values(scorers: Sequence[RouteScorer], candidate: Candidate) -> Float[np.ndarray, " queries"]:
-    """Return (queries,) reciprocal ranks, averaged over seeds."""
-    ranked = [scorer.rank(candidate.route).scores.reciprocal_rank for scorer in scorers]
-    averaged: np.ndarray = np.mean(ranked, axis=0)
-    return averaged
+    """Return (queries,) reciprocal ranks of all items, averaged over the models that ranked the same ones."""
+    ranked: dict[bytes, list[np.ndarray]] = {}
+    for scorer in scorers:
+        found = scorer.rank(candidate.route).scores.reciprocal_rank
+        ranked.setdefault(scorer.items.tobytes(), []).append(found)
+    return np.concatenate([np.mean(of_items, axis=0) for of_items in ranked.values()])
 
 
 def _standard_error(differences: Float[np.ndarray, " queries"]) -> float:

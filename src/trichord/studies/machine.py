@@ -36,12 +36,14 @@ class PlannedRun:
         config: the experiment.
         recipe: the experiment before fields were overridden, to record the changes.
         initial: run folder of the model it starts from; None starts from random weights.
+        data: data of its own, for instance a fold; None takes those of the study.
     """
 
     folder: Path
     config: ExperimentConfig
     recipe: ExperimentConfig
     initial: Path | None = None
+    data: Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def run_planned(
     try:
         if workers == 1:
             for plan in waiting:
-                outcomes.append(carry_out(plan, dataset, options))
+                outcomes.append(carry_out(plan, plan.data or dataset, options))
                 bar.update()
                 if outcomes[-1].state == "interrupted":
                     break
@@ -142,11 +144,10 @@ def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcom
 
 def check_folders(planned: Sequence[PlannedRun], dataset: Dataset) -> None:
     """Raise `RunError` when a planned folder holds another experiment, or a run on other data."""
-    identity = identify(dataset)
     for plan in planned:
         directory = RunDirectory(plan.folder)
         if directory.exists:
-            directory.check_same(plan.config, identity)
+            directory.check_same(plan.config, identify(plan.data or dataset))
 
 
 def _in_processes(
@@ -159,7 +160,9 @@ def _in_processes(
     outcomes = []
     try:
         quiet = replace(options, progress=False)
-        for future in as_completed([pool.submit(_work, plan, str(dataset), quiet) for plan in waiting]):
+        # An open data set does not travel; each worker opens the folder again.
+        jobs = [(replace(plan, data=None), str(dataset if plan.data is None else plan.data.path)) for plan in waiting]
+        for future in as_completed([pool.submit(_work, plan, data, quiet) for plan, data in jobs]):
             outcomes.append(future.result())
             bar.update()
     except KeyboardInterrupt:

@@ -3,13 +3,16 @@
 1. Selection: base and orders of every seed are trained on the fitting splits, adapters learnt after the base and
    together with it, and each pair's encoders fine-tuned as a specialist. Validation chooses epochs, every task's route,
    and which way of learning adapters is reported.
-2. Refit: the same again on fitting and validation splits together, for as many epochs. Nothing is chosen from here on.
-3. Measurement on the reported split.
+2. Folds, where the validation split is small: base and adapters are trained once more for each part of the fitting and
+   validation splits, without that part, and the parts together choose routes and way in place of the validation split.
+3. Refit: the same as in 1 again on fitting and validation splits together, for as many epochs. Nothing is chosen from
+   here on.
+4. Measurement on the reported split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,16 @@ from trichord.adapters.bank import AdapterBank
 from trichord.adapters.settings import adapter_name
 from trichord.curricula import parse_order
 from trichord.data import Dataset
+from trichord.data.folds import HELD, LEARNT, write_folds
 from trichord.errors import ConfigError
-from trichord.evaluation import RetrievalResult, evaluation_set
+from trichord.evaluation import evaluation_set
 from trichord.evaluation.choice import Rule
-from trichord.evaluation.views import Views, embed_views
 from trichord.files import write_json
-from trichord.modality import Pair, Task, parse_task, spell_task
+from trichord.modality import Pair, parse_task
 from trichord.recipes import Recipe
 from trichord.recipes.adapt import Adaptation, adapt, specialise, together
 from trichord.reports.curves import StageVerdict
-from trichord.reports.entries import Entry, load_entries
+from trichord.reports.entries import load_entries
 from trichord.reports.pairs.page import write_pairs_page
 from trichord.reports.pairs.report import PairsReport
 from trichord.runs import ExperimentConfig, Model, RunDirectory, RunOptions, check_data, load
@@ -35,8 +38,9 @@ from trichord.runs.adapted import AFTER, TOGETHER
 from trichord.runs.routes_file import write_routes
 from trichord.studies.machine import PlannedRun, run_planned
 from trichord.studies.orders import changed, check_changes, refitted
-from trichord.studies.routed_report import Context, Rival, Way, report_routes
-from trichord.studies.routing import SeedBanks, Splits, base_routes, find_routes, measure_routes
+from trichord.studies.pairs_rivals import able_tasks, order_rival, specialists_rival
+from trichord.studies.routed_report import Context, Way, report_routes
+from trichord.studies.routing import Fold, SeedBanks, Splits, find_routes
 
 BASE_LABEL, TOGETHER_LABEL = "base", "together"
 Runs = dict[str, Sequence[RunDirectory]]
@@ -56,6 +60,7 @@ class PairsStudy:
         adaptation: how adapters are learnt.
         rule: how a route is taken on validation.
         refit: train again on fitting and validation splits together.
+        folds: parts of the cross-validation that chooses routes; 0: the validation split alone does.
         with_together: also learn adapters together with the base.
         with_specialists: also fine-tune each pair's encoders whole.
     """
@@ -69,12 +74,17 @@ class PairsStudy:
     adaptation: Adaptation = Adaptation()
     rule: Rule = "best"
     refit: bool = True
+    folds: int = 0
     with_together: bool = True
     with_specialists: bool = True
 
     def __post_init__(self) -> None:
         if self.num_seeds < 1:
             raise ConfigError(f"a study needs at least one seed, got {self.num_seeds}")
+        if self.folds < 0 or self.folds == 1:
+            raise ConfigError(f"a cross-validation has two folds or more, or there is none (0); got {self.folds}")
+        if self.folds and not self.refit:
+            raise ConfigError("folds hold out what a refit learns from; leave folds out, or refit")
         sides = [frozenset((frozenset(pair.left), frozenset(pair.right))) for pair in self.pairs]
         if not sides or len(set(sides)) != len(sides):
             raise ConfigError(f"a study of pairs needs at least one pair, each once, got {list(self.pairs)}")
@@ -109,7 +119,7 @@ def run_pairs_study(
     """
     options = options or RunOptions()
     originals = _plan_bases(study, dataset)
-    planned = {label: [changed(config, study.changes) for config in configs] for label, configs in originals.items()}
+    planned = {label: [_changed(study, config) for config in configs] for label, configs in originals.items()}
     check_changes(study.changes, [configs[0] for configs in planned.values()])
     for configs in planned.values():
         check_data(configs[0], dataset)
@@ -120,8 +130,9 @@ def run_pairs_study(
     refit = study.refit
     worker = _Worker(study, dataset, out, workers, options)
     chosen = worker.carry_out("selection" if refit else "runs", planned, originals, None)
+    folds = worker.carry_out_folds(planned, chosen) if study.folds else []
     final = worker.carry_out("runs", planned, originals, chosen) if refit else chosen
-    report, ways = _report(study, dataset, out, first, chosen, final)
+    report, ways = _report(study, dataset, out, first, chosen, final, folds)
     best = next(way for way, line in zip(ways, report.ways, strict=True) if line.chosen)
     for banks in best.banks:
         folder = out if banks.seed == 0 else out / "routes" / f"seed-{banks.seed}"
@@ -130,6 +141,15 @@ def run_pairs_study(
     write_json(out / "table.json", report.to_dict())
     write_pairs_page(out / "report.html", report)
     return PairsOutcome(report, out / "report.html", out / "routes.json")
+
+
+def _changed(study: PairsStudy, config: ExperimentConfig) -> ExperimentConfig:
+    """Make the changes; of the tasks that are named, an order of fewer modalities takes those that it has."""
+    changes = dict(study.changes)
+    letters = {*config.letters.values(), ">", "+"}
+    for path in {"evaluation.tasks", "selection.tasks"} & set(changes):
+        changes[path] = tuple(task for task in changes[path] if set(task) <= letters or config.order == study.base)
+    return changed(config, changes)
 
 
 def _check_pairs(study: PairsStudy, base: ExperimentConfig, dataset: Dataset) -> None:
@@ -144,14 +164,8 @@ def _check_pairs(study: PairsStudy, base: ExperimentConfig, dataset: Dataset) ->
             )
     for order in study.orders:
         held = {name for stage in parse_order(order, dataset.modalities) for name in stage.modalities}
-        if not _able(base.tasks, held, dataset):
+        if not able_tasks(base.tasks, held, dataset):
             raise ConfigError(f"the order {order} answers none of the base's tasks {list(base.tasks)}; leave it out")
-
-
-def _able(tasks: Sequence[str], held: Collection[str], dataset: Dataset) -> list[Task]:
-    """Return the tasks all of whose modalities are held."""
-    found = [parse_task(spelling, dataset.modalities) for spelling in tasks]
-    return [task for task in found if {*task.query, *task.gallery} <= set(held)]
 
 
 def _plan_bases(study: PairsStudy, dataset: Dataset) -> dict[str, list[ExperimentConfig]]:
@@ -222,6 +236,50 @@ class _Worker:
             ]
         return runs | self._run(plans, f"{phase}: pairs")
 
+    def carry_out_folds(
+        self, planned: Mapping[str, Sequence[ExperimentConfig]], selected: Runs
+    ) -> list[tuple[Dataset, Runs]]:
+        """Train bases and adapters once for every fold, without it, with a seed of its own.
+
+        Returns:
+            (data of the fold, label -> its one run) for every fold.
+        """
+        first = planned[BASE_LABEL][0]
+        assert first.selection.split is not None, "checked before"
+        splits = (*first.fit_splits, first.selection.split)
+        folds = write_folds(self.dataset, self.out / "folds" / "data", splits, self.study.folds)
+        labels = [label for label in (BASE_LABEL, TOGETHER_LABEL) if label in planned]
+
+        def without(config: ExperimentConfig, label: str, fold: int) -> ExperimentConfig:
+            stopped = refitted(config, selected[label])
+            measured = replace(config.evaluation, split=HELD)
+            return replace(stopped, seed=fold, fit_splits=(LEARNT,), evaluation=measured)
+
+        def plan(label: str, fold: int, config: ExperimentConfig, initial: Path | None = None) -> PlannedRun:
+            folder = self.out / "folds" / f"fold-{fold}" / label.replace(" ", "-")
+            return PlannedRun(folder, config, config, initial, folds[fold])
+
+        plans = {
+            f"{label} {fold}": [plan(label, fold, without(planned[label][0], label, fold))]
+            for label in labels
+            for fold in range(len(folds))
+        }
+        bases = self._run(plans, "folds: bases")
+        earlier = load(selected[BASE_LABEL][0].path)
+        plans = {}
+        for fold in range(len(folds)):
+            (base,) = bases[f"{BASE_LABEL} {fold}"]
+            initial = load(base.path).identity
+            for label, (config, *_) in self._over_bases([earlier]).items():
+                if label.startswith("adapter "):
+                    mine = replace(without(config, label, fold), initial=initial)
+                    plans[f"{label} {fold}"] = [plan(label, fold, mine, base.path)]
+        done = {**bases, **self._run(plans, "folds: adapters")}
+        return [
+            (data, {label.removesuffix(f" {fold}"): runs for label, runs in done.items() if label.endswith(f" {fold}")})
+            for fold, data in enumerate(folds)
+        ]
+
     def _over_bases(self, models: Sequence[Model]) -> dict[str, list[ExperimentConfig]]:
         study, spec = self.study, self.dataset.spec
         planned: dict[str, list[ExperimentConfig]] = {}
@@ -245,10 +303,20 @@ class _Worker:
 
 
 def _report(
-    study: PairsStudy, dataset: Dataset, out: Path, first: ExperimentConfig, chosen: Runs, final: Runs
+    study: PairsStudy,
+    dataset: Dataset,
+    out: Path,
+    first: ExperimentConfig,
+    chosen: Runs,
+    final: Runs,
+    folds: Sequence[tuple[Dataset, Runs]],
 ) -> tuple[PairsReport, list[Way]]:
     assert first.selection.split is not None
-    splits = Splits(evaluation_set(dataset, first.selection.split), evaluation_set(dataset, first.evaluation.split))
+    choosing = evaluation_set(dataset, first.selection.split)
+    if folds:
+        dealt = evaluation_set(dataset, *first.fit_splits, first.selection.split)
+        choosing = replace(dealt, split=f"{dealt.split} in {len(folds)} folds")
+    splits = Splits(choosing, evaluation_set(dataset, first.evaluation.split))
     tasks = [parse_task(spelling, dataset.modalities) for spelling in first.tasks]
     scoring, size = first.evaluation.scoring, first.evaluation.batch_size
     names = [adapter_name(pair, dataset.modalities) for pair in study.pairs]
@@ -259,11 +327,19 @@ def _report(
         sides = [_banks(runs, names, together=way == TOGETHER) for runs in (chosen, final)]
         same = chosen is final
         banks = tuple(SeedBanks(seed, a, a if same else b) for seed, (a, b) in enumerate(zip(*sides, strict=True)))
-        routed = find_routes(banks, dataset, tasks, splits, scoring=scoring, rule=study.rule, batch_size=size)
+        held = [
+            Fold(bank, data, evaluation_set(data, HELD))
+            for data, runs in folds
+            for bank in _banks(runs, names, together=way == TOGETHER)
+        ]
+        routed = find_routes(
+            banks, dataset, tasks, splits, scoring=scoring, rule=study.rule, batch_size=size, folds=held
+        )
         ways.append(Way(way, banks, routed))
-    rivals = [_order_rival(order, final[order], dataset, splits, first) for order in study.orders]
+    rivals = [order_rival(order, final[order], dataset, splits, first) for order in study.orders]
     if study.with_specialists:
-        rivals.append(_specialists(study, final, dataset, tasks, splits, first))
+        of_pair = {pair: final[f"specialist {adapter_name(pair, dataset.modalities)}"] for pair in study.pairs}
+        rivals.append(specialists_rival(of_pair, dataset, tasks, splits, first))
     context = Context(
         title=f"Adapters and routes on {dataset.spec.name}",
         dataset=dataset,
@@ -287,47 +363,6 @@ def _banks(runs: Runs, names: Sequence[str], *, together: bool) -> list[AdapterB
             model.load_adapter(runs[f"adapter {name}"][seed].path)
         banks.append(model.bank)
     return banks
-
-
-def _order_rival(
-    order: str, runs: Sequence[RunDirectory], dataset: Dataset, splits: Splits, config: ExperimentConfig
-) -> Rival:
-    models = [load(run.path) for run in runs]
-    views = [_views(model, dataset, splits, config) for model in models]
-    routes = base_routes(_able(config.tasks, models[0].modalities, dataset), dataset)
-    entry = measure_routes(order, views, range(len(views)), routes, splits.measured, config.evaluation.scoring)
-    return Rival(entry, f"the order {order}, sides of several modalities summed")
-
-
-def _specialists(
-    study: PairsStudy, runs: Runs, dataset: Dataset, tasks: Sequence[Task], splits: Splits, config: ExperimentConfig
-) -> Rival:
-    """Measure every task by the specialist of its pair; a task without one is not measured."""
-    known, scoring = dataset.modalities, config.evaluation.scoring
-    results: list[dict[str, RetrievalResult]] = [{} for _ in range(study.num_seeds)]
-    for pair in study.pairs:
-        label = f"specialist {adapter_name(pair, known)}"
-        own = [task for task in tasks if {task.query, task.gallery} == {pair.left, pair.right}]
-        views = [_views(load(run.path), dataset, splits, config) for run in runs[label]]
-        routes = base_routes(own, dataset)
-        found = measure_routes(label, views, range(len(views)), routes, splits.measured, scoring)
-        for mine, more in zip(results, found.results, strict=True):
-            mine.update(more)
-    order = [spell_task(task, known) for task in tasks]
-    ordered = tuple({task: mine[task] for task in order if task in mine} for mine in results)
-    entry = Entry("specialists", "trained", ordered, tuple(range(study.num_seeds)), (), {})
-    return Rival(entry, "for each pair, the encoders of the base fine-tuned whole on that pair alone")
-
-
-def _views(model: Model, dataset: Dataset, splits: Splits, config: ExperimentConfig) -> Views:
-    return embed_views(
-        model.bank,
-        dataset,
-        splits.measured.items,
-        modalities=model.modalities,
-        adapters=(),
-        batch_size=config.evaluation.batch_size,
-    )
 
 
 def _verdicts(runs: Runs) -> dict[str, tuple[StageVerdict, ...]]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from trichord.adapters.settings import BASE
 from trichord.config import from_dict
 from trichord.data import Dataset
+from trichord.data.dataset import HEADER_FILE
 from trichord.data.planted import PlantedConfig
 from trichord.data.planted_routes import LITTLE, MUCH, PlantedRoute
+from trichord.data.specification import read_header
 from trichord.errors import ConfigError
 from trichord.evaluation.route import RouteConfig
 from trichord.modality import Modality
@@ -57,10 +59,17 @@ def judge_routes(
 def planted_config(dataset: Dataset) -> PlantedConfig | None:
     """Return the settings of a planted corpus, which stand in the notes of the data set; None for other data."""
     try:
-        found = from_dict(literal_eval(dataset.spec.notes))
-    except (AttributeError, ConfigError, ImportError, KeyError, SyntaxError, TypeError, ValueError):
+        written = literal_eval(read_header(dataset.path / HEADER_FILE).notes)
+    except (SyntaxError, ValueError):  # free text
         return None
-    return found if isinstance(found, PlantedConfig) else None
+    named = f"{PlantedConfig.__module__}.{PlantedConfig.__qualname__}"
+    if not isinstance(written, dict) or written.get("config") != named:
+        return None
+    try:
+        found: PlantedConfig = from_dict(written)
+    except ConfigError:  # of another version, whose settings mean something else
+        return None
+    return found
 
 
 def modality_shares(route: RouteConfig) -> dict[str, float]:

@@ -115,8 +115,9 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
     spelled = [spell_task(task, context.dataset.modalities) for task in context.tasks]
     rows = tuple(row for entry in entries for task in spelled for row in entry_rows(entry, task, METRICS, effort))
     comparisons = (
-        *compare_with_rivals(main, [rival.entry for rival in others], PAIRED_METRICS, effort),
-        *compare_with_rivals(fusion, [base], PAIRED_METRICS, effort),
+        *compare_with_rivals(main, [base, fusion], PAIRED_METRICS, effort, same_models=True),
+        *compare_with_rivals(main, [rival.entry for rival in others[2:]], PAIRED_METRICS, effort),
+        *compare_with_rivals(fusion, [base], PAIRED_METRICS, effort, same_models=True),
     )
     matrix, served = build_matrix(found, context.dataset, context.tasks, evaluated, scoring)
     first = main.results[0]
@@ -184,10 +185,7 @@ def _adapter_lines(way: Way) -> list[AdapterLine]:
 def _modality_reports(context: Context, way: Way) -> list[ModalityReport]:
     """Report on every task with several modalities on one side: under the base, and under adapters of the pairs."""
     routed, known = way.routed, context.dataset.modalities
-    seeds = [
-        SeedViews(seed, "", choosing, measured)
-        for seed, choosing, measured in zip(routed.seeds, routed.choosing, routed.measured, strict=True)
-    ]
+    seeds = [SeedViews(seed, "", {}, measured) for seed, measured in zip(routed.seeds, routed.measured, strict=True)]
     splits = ModalitySplits(context.splits.choosing, context.splits.measured)
     pairs = tuple(name for name, identity in routed.identities.items() if identity.left)
     return [
@@ -199,6 +197,7 @@ def _modality_reports(context: Context, way: Way) -> list[ModalityReport]:
             splits,
             adapters=adapters,
             config=context.scoring,
+            scorers=routed.scorers,
         )
         for task in context.tasks
         if len(task.query) + len(task.gallery) > 2 and 1 in (len(task.query), len(task.gallery))

@@ -16,7 +16,7 @@ from trichord.data import Dataset
 from trichord.evaluation import EvaluationConfig, EvaluationSet, RetrievalResult
 from trichord.evaluation.candidates import Candidate, without_adapters
 from trichord.evaluation.choice import Choice, Rule, choose_route
-from trichord.evaluation.compare import compare_results
+from trichord.evaluation.compare import compare_matched, compare_results
 from trichord.evaluation.route import RouteConfig
 from trichord.evaluation.routes import RouteScorer, evaluate_route
 from trichord.evaluation.views import Views, embed_views
@@ -57,20 +57,30 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A base with its adapters that was learnt without some items, and these items: one fold of a cross-validation."""
+
+    bank: AdapterBank
+    dataset: Dataset
+    items: EvaluationSet
+
+
+@dataclass(frozen=True)
 class Routed:
     """A bank with its routes, over seeds.
 
     Args:
         seeds: the seeds.
         choices: task -> what validation chose.
-        choosing, measured: vectors per seed.
+        scorers: what routes were chosen with: the validation split under each seed, or the folds.
+        measured: vectors per seed of the split that is reported.
         identities: adapter -> identity, of the first seed as it is reported; mixtures too.
         mixtures: how the mixtures among them are made.
     """
 
     seeds: tuple[int, ...]
     choices: Mapping[str, Choice]
-    choosing: tuple[Views, ...]
+    scorers: tuple[RouteScorer, ...]
     measured: tuple[Views, ...]
     identities: Mapping[str, AdapterIdentity]
     mixtures: tuple[MixtureConfig, ...]
@@ -123,8 +133,11 @@ def find_routes(
     batch_size: int = 1024,
     mix: Callable[[AdapterBank], tuple[MixtureConfig, ...]] = default_mixtures,
     usable: Callable[[Candidate], bool] = lambda _: True,
+    folds: Sequence[Fold] = (),
 ) -> Routed:
     """Choose every task's route on the validation split, one for all seeds.
+
+    Where there are folds they choose instead: every item of theirs asks once, under a model that did not learn from it.
 
     Args:
         seeds: the banks, once per seed, of the same adapters.
@@ -136,32 +149,30 @@ def find_routes(
         batch_size: instances encoded at once.
         mix: which mixtures are added to a bank; they are candidates as adapters are.
         usable: candidates it is false for are left out.
+        folds: a cross-validation to choose by, of the same adapters.
     """
     known = dataset.modalities
-    mixtures = mix(seeds[0].choosing)
+    mixtures = mix(seeds[0].measured)
     wanted = {name for task in tasks for name in (*task.query, *task.gallery)}
     names = [modality.name for modality in known if modality.name in wanted]
-    choosing: list[Views] = []
-    measured: list[Views] = []
-    for seed in seeds:
-        for bank in {id(bank): bank for bank in (seed.choosing, seed.measured)}.values():
-            for mixture in mixtures:
-                if mixture.name not in bank.names:
-                    bank.mix(mixture)
-        for bank, items, views in (
-            (seed.choosing, splits.choosing.items, choosing),
-            (seed.measured, splits.measured.items, measured),
-        ):
-            views.append(
-                embed_views(bank, dataset, items, modalities=names, adapters=bank.names, batch_size=batch_size)
-            )
-    scorers = [RouteScorer(views, splits.choosing.items, scoring) for views in choosing]
+
+    def embed(bank: AdapterBank, data: Dataset, items: np.ndarray) -> Views:
+        for mixture in mixtures:
+            if mixture.name not in bank.names:
+                bank.mix(mixture)
+        return embed_views(bank, data, items, modalities=names, adapters=bank.names, batch_size=batch_size)
+
+    chosen_by = folds or [Fold(seed.choosing, dataset, splits.choosing) for seed in seeds]
+    scorers = [
+        RouteScorer(embed(fold.bank, fold.dataset, fold.items.items), fold.items.items, scoring) for fold in chosen_by
+    ]
+    measured = [embed(seed.measured, dataset, splits.measured.items) for seed in seeds]
     identities = {name: seeds[0].measured.identity(name) for name in seeds[0].measured.names}
     choices = [choose_route(scorers, task, identities, known, rule, usable) for task in tasks]
     return Routed(
         tuple(seed.seed for seed in seeds),
         {choice.task: choice for choice in choices},
-        tuple(choosing),
+        tuple(scorers),
         tuple(measured),
         identities,
         mixtures,
@@ -222,19 +233,28 @@ def build_matrix(
 
 
 def compare_with_rivals(
-    routed: Entry, rivals: Sequence[Entry], metrics: Sequence[str], effort: Effort
+    routed: Entry, rivals: Sequence[Entry], metrics: Sequence[str], effort: Effort, *, same_models: bool = False
 ) -> tuple[PairedRow, ...]:
     """Compare an entry, the routed model, with every rival on every task that both were measured on.
 
     p-values are adjusted by Holm's rule over the tasks, for each rival and metric apart: the question is whether the
     routed model differs from this rival anywhere.
+
+    Args:
+        routed: the entry.
+        rivals: what it is compared with.
+        metrics: means over queries.
+        effort: how much is drawn.
+        same_models: whether they are other ways of using the very models of the entry, seed by seed; see
+            `compare_matched`.
     """
+    compare = compare_matched if same_models else compare_results
     rows: list[PairedRow] = []
     for rival in rivals:
         for metric in metrics:
             tasks = [task for task in routed.results[0] if rival.of_task(task)]
             found = [
-                compare_results(
+                compare(
                     routed.of_task(task),
                     rival.of_task(task),
                     metric,

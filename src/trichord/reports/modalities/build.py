@@ -67,6 +67,7 @@ def build_modality_report(
     effort: Effort | None = None,
     grid: tuple[float, ...] = GRID,
     notes: Sequence[str] = (),
+    scorers: Sequence[RouteScorer] | None = None,
 ) -> ModalityReport:
     """Answer whether further modalities help on one task.
 
@@ -84,6 +85,8 @@ def build_modality_report(
         effort: how much is drawn for intervals and tests.
         grid: candidate weights of a further modality, ascending from 0.
         notes: what else must be known to read the report.
+        scorers: what choices are made with, in place of the seeds' vectors of the validation split; for instance the
+            folds of a cross-validation.
 
     Raises:
         RunError: no seed, or one twice.
@@ -92,10 +95,11 @@ def build_modality_report(
     _check_seeds(seeds)
     effort, config = effort or Effort(), config or EvaluationConfig()
     config = replace(config, num_resamples=effort.num_resamples)
-    scorers = [RouteScorer(seed.validation, splits.validation.items, config) for seed in seeds]
+    if scorers is None:
+        scorers = [RouteScorer(seed.validation, splits.validation.items, config) for seed in seeds]
 
     def on_validation(way: Way) -> float:
-        return float(np.mean([scorer.rank(way.route).scores.reciprocal_rank.mean() for scorer in scorers]))
+        return float(np.mean([scorer.rank(way.route).scores.reciprocal_rank.mean() for scorer in scorers or ()]))
 
     def fit(fusion: Fusion) -> FittedWeights:
         return fit_weights(
