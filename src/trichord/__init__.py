@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trichord.data import Dataset as Dataset
+    from trichord.runs import Item as Item
     from trichord.runs import Model as Model
     from trichord.runs import load as load
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Model", "load"]
+__all__ = ["Dataset", "Item", "Model", "load"]
 
-_HOMES = {"Dataset": "trichord.data", "Model": "trichord.runs", "load": "trichord.runs"}
+_HOMES = {"Dataset": "trichord.data", "Item": "trichord.runs", "Model": "trichord.runs", "load": "trichord.runs"}
 
 
 def __getattr__(name: str) -> Any:

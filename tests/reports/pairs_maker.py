@@ -97,21 +97,23 @@ def make_matrix(adapters: Sequence[str], tasks: Sequence[str], serves: Mapping[s
 
 def make_routes(tasks: Sequence[str]) -> tuple[RouteLine, ...]:
     words = {
-        "T>V": ("adapter VT", "single", True),
-        "V>T": ("0.5 x V>T under base + 0.5 x V>T under VT, weighted scores", "blend", True),
-        "T>A": ("base", "single", False),
-        "A>T": ("adapter AT", "single", True),
-        "V>A": ("adapter VT+VA", "single", True),
-        "A>V": ("adapter VA", "single", True),
-        "T>VA": ("0.7 x T>V under VT + 0.3 x T>A under base, weighted scores", "weighted scores", True),
-        "VA>T": ("adapter T-VA, sum of video and audio", "sum", True),
+        "T>V": ("adapter VT", "single", True, ("VT",)),
+        "V>T": ("0.5 x V>T under base + 0.5 x V>T under VT, weighted scores", "blend", True, (BASE, "VT")),
+        "T>A": ("base", "single", False, (BASE,)),
+        "A>T": ("adapter AT", "single", True, ("AT",)),
+        "V>A": ("adapter VT+VA", "single", True, ("VT+VA",)),
+        "A>V": ("adapter VA", "single", True, ("VA",)),
+        "T>VA": ("0.7 x T>V under VT + 0.3 x T>A under base, weighted scores", "weighted scores", True, ("VT", BASE)),
+        "VA>T": ("adapter T-VA, sum of video and audio", "sum", True, ("T-VA",)),
     }
     lines = []
     for place, task in enumerate(tasks):
-        description, kind, adapted = words[task]
+        description, kind, adapted, names = words[task]
         mrr = LEVEL[task] / 170
         base = mrr if not adapted else mrr - 0.004
-        lines.append(RouteLine(task, description, kind, adapted, mrr, mrr + 0.0015, base, "base", 9 + 20 * place))
+        lines.append(
+            RouteLine(task, description, kind, adapted, mrr, mrr + 0.0015, base, "base", 9 + 20 * place, names)
+        )
     return tuple(lines)
 
 

@@ -23,7 +23,7 @@ from trichord.reports.pairs.effects import find_comparison, find_effect, find_ef
 from trichord.reports.pairs.heatmap import cell_difference, chosen_adapters, colour_scale, plot_matrix
 from trichord.reports.pairs.marks import is_best, mark
 from trichord.reports.pairs.page import _split, render_pairs_page, write_pairs_page
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION, RouteLine
+from trichord.reports.pairs.report import ROUTED, SAME_FUSION
 from trichord.reports.pairs.terminal import print_pairs
 from trichord.reports.table import PairedRow, Row
 
@@ -170,22 +170,6 @@ def test_cells_are_coloured_by_their_difference_to_the_base() -> None:
     hole = plot_matrix(replace(make_report(TWO), matrix=tuple(rows)))
     assert hole is not None
     assert len(re.findall(r">–</text>", hole)) == 3, "cells that were not measured are there, and empty"
-
-
-@pytest.mark.parametrize(
-    ("description", "names"),
-    [
-        ("adapter VT", {"VT"}),
-        ("base", {BASE}),
-        ("base, sum of video and audio", {BASE}),
-        ("adapter T-VA, sum of video and audio, without text", {"T-VA"}),
-        ("0.7 x T>V under VT+VA + 0.3 x T>A under base, weighted scores", {"VT+VA", BASE}),
-        ("T>V under VT + T>A under AT+VA+half, weighted ranks (k = 60), without smell", {"VT", "AT+VA+half"}),
-    ],
-)
-def test_the_adapters_of_a_route_are_those_its_description_names(description: str, names: set[str]) -> None:
-    route = RouteLine("T>V", description, "single", True, 0.2, 0.2, 0.2, "base", 3)
-    assert chosen_adapters(replace(make_report(("T>V",)), routes=(route,))) == {"T>V": names}
 
 
 def test_marks_say_who_is_best_and_who_differs_from_the_routed_model(page: str, report: PairsReport) -> None:

@@ -166,6 +166,7 @@ def _route_line(routed: Routed, task: str, dataset: Dataset) -> RouteLine:
         base_mrr=choice.base_mrr,
         base_description=choice.base.route.describe(dataset.modalities),
         num_tried=choice.num_tried,
+        adapters=tuple(choice.candidate.route.adapters),
     )
 
 

@@ -6,7 +6,6 @@ over the page with an opacity that grows with the difference, so that the map is
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from trichord.adapters.settings import BASE
@@ -86,14 +85,8 @@ def colour_scale(report: PairsReport) -> float:
 
 
 def chosen_adapters(report: PairsReport) -> dict[str, frozenset[str]]:
-    """Task -> adapters that take part in its route, `BASE` among them where it does, as its description says."""
-    return {route.task: _named(route.description) for route in report.routes}
-
-
-def _named(description: str) -> frozenset[str]:
-    """Read "adapter VT", "base", or the legs "T>V under VT + 0.3 x T>A under base, weighted scores"."""
-    found = re.findall(r"(?:^adapter|\bunder) ([^\s,]+)", description)
-    return frozenset(found or ([BASE] if re.match(rf"{BASE}(?:,|$)", description) else []))
+    """Task -> what the legs of its route pass through, `BASE` among them where it does."""
+    return {route.task: frozenset(route.adapters) for route in report.routes}
 
 
 def _draw_cell(

@@ -24,6 +24,7 @@ class RouteLine:
         description: the route in words.
         kind: see `Candidate`.
         adapted: whether an adapter takes part.
+        adapters: names of what its legs pass through, `BASE` among them where it does.
         validation_mrr: mean reciprocal rank on validation, over seeds; of the route, of the best way, and of the best
             way without an adapter.
         best_mrr, base_mrr: see `validation_mrr`.
@@ -40,6 +41,7 @@ class RouteLine:
     base_mrr: float
     base_description: str
     num_tried: int
+    adapters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
