@@ -8,7 +8,7 @@ import pytest
 
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
-from trichord.evaluation.candidates import WEIGHTS, candidates, suitable, without_adapters
+from trichord.evaluation.candidates import WEIGHTS, candidates, own, suitable, without_adapters
 from trichord.evaluation.route import LegConfig, RouteConfig
 from trichord.modality import STANDARD, all_tasks, parse_task, unspell
 
@@ -65,13 +65,13 @@ def test_an_adapter_serves_legs_of_its_pair_that_it_changes_and_no_others(task):
         for part in found.route.active:
             if part.adapter == BASE:
                 continue
-            own = ADAPTERS[part.adapter]
-            assert set(own.sides) & {*part.query, *part.gallery}
+            served = ADAPTERS[part.adapter]
+            assert set(served.sides) & {*part.query, *part.gallery}
             joins = any(
                 set(a) & set(part.query) and set(b) & set(part.gallery)
-                for a, b in ((own.left, own.right), (own.right, own.left))
+                for a, b in ((served.left, served.right), (served.right, served.left))
             )
-            assert joins or not own.left
+            assert joins or not served.left
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_leaving_one_of_several_out_is_always_a_way_whoever_answers_with_the_oth
     listed = {meaning(found.route) for found in candidates(task, ADAPTERS)}
     for query, gallery in product(task.query, task.gallery):
         bare = LegConfig(adapter=BASE, query=(query,), gallery=(gallery,))
-        for name in suitable(bare, ADAPTERS):
+        for name in own(bare, ADAPTERS):
             assert (frozenset({(name, frozenset({query}), frozenset({gallery}), 1.0)}), "alone") in listed
     silent = [found for found in candidates(task, ADAPTERS) if found.route.silent]
     assert {found.kind for found in silent} == {"single"}
@@ -116,12 +116,27 @@ def test_two_legs_are_tried_with_every_weight_by_scores_and_by_ranks():
     assert WEIGHTS[-1] == 1
 
 
-def test_mixtures_are_ways_too_alone_blended_and_for_every_leg():
+def test_mixtures_are_ways_too_for_whole_tasks():
     single = [found for found in candidates(parse_task("T>V", STANDARD), ADAPTERS) if "VT+AT" in found.route.adapters]
-    assert [found.kind for found in single] == ["single", "blend", "blend", "blend"]
+    assert [found.kind for found in single] == ["single"]
     wide = candidates(parse_task("T>VA", STANDARD), ADAPTERS)
-    assert any([part.adapter for part in found.route.active] == ["VT+AT", "VT+AT"] for found in wide)
-    assert any(found.kind == "sum" and found.route.adapters == ("VT+AT",) for found in wide)
+    assert [found.kind for found in wide if "VT+AT" in found.route.adapters] == ["sum"]
+
+
+def test_a_leg_of_several_passes_through_the_base_or_an_adapter_of_just_its_pair():
+    assert own(leg("T>V"), ADAPTERS) == (BASE, "VT", "VTq")
+    assert own(leg("V>T"), ADAPTERS) == (BASE, "VT", "VTq")
+    assert own(leg("T>VA"), ADAPTERS) == (BASE, "T-VA", "T-VAa")
+    wide = candidates(parse_task("T>VA", STANDARD), ADAPTERS)
+    names = {part.adapter for found in wide if found.kind != "sum" for part in found.route.active}
+    assert names == {BASE, "VT", "VTq", "AT"}
+    blended = {
+        n
+        for found in candidates(parse_task("T>V", STANDARD), ADAPTERS)
+        if found.kind == "blend"
+        for n in found.route.adapters
+    }
+    assert blended == {BASE, "VT", "VTq"}
 
 
 def test_without_any_adapter_there_is_the_base_alone_and_its_fusions():

@@ -90,8 +90,9 @@ def effects(audio: float, adapter: float, adapters: Mapping[str, AdapterIdentity
     seeds = range(4)
     choosing, measured = ([world(seed + shift, audio, adapter) for seed in seeds] for shift in (0, 100))
     task = parse_task("T>VA", STANDARD)
-    choice = choose_route([RouteScorer(found, np.arange(ITEMS)) for found in choosing], task, adapters, STANDARD)
-    routed = Routed(tuple(seeds), {"T>VA": choice}, tuple(choosing), tuple(measured), adapters, ())
+    scorers = tuple(RouteScorer(found, np.arange(ITEMS)) for found in choosing)
+    choice = choose_route(scorers, task, adapters, STANDARD)
+    routed = Routed(tuple(seeds), {"T>VA": choice}, scorers, tuple(measured), adapters, ())
     ways = ({"T>VA": alone(task, BASE)}, same_fusion(routed), routed.routes())
     entries = [measure_routes("x", measured, seeds, way, set_of("test"), SCORING) for way in ways]
     means = [np.mean([r.scores.reciprocal_rank.mean() for r in entry.of_task("T>VA")]) for entry in entries]
@@ -210,8 +211,8 @@ def test_mixtures_are_made_of_adapters_that_share_a_modality_and_are_used_as_any
     found, model = routed_on(folder, Dataset.open(folder / "data"), "VT", "AT")
     assert [mixture.name for mixture in found.mixtures] == ["VT+AT", "VT+halfAT"]
     assert model.adapters == ("VT", "AT", "VT+AT", "VT+halfAT")
-    assert set(found.choosing[0]) == {BASE, *model.adapters}
-    assert found.choices["T>V"].num_tried == 13, "base, three adapters, and three blends with each of them"
+    assert set(found.scorers[0].views) == set(found.measured[0]) == {BASE, *model.adapters}
+    assert found.choices["T>V"].num_tried == 7, "base, VT, two mixtures, and three blends with VT"
     assert found.validation_mrr == pytest.approx(np.mean([choice.mrr for choice in found.choices.values()]))
 
 

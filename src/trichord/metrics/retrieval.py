@@ -60,14 +60,15 @@ def with_misses(scores: QueryScores, scored: np.ndarray, last_rank: int) -> Quer
         scored: (all queries,) bool, which of them they are.
         last_rank: the rank of a miss; its recall and reciprocal rank are 0.
     """
+    recall = {k: _spread(values, scored, 0.0) for k, values in scores.recall.items()}
+    rank = _spread(scores.rank, scored, float(last_rank))
+    return QueryScores(rank, recall, _spread(scores.reciprocal_rank, scored, 0.0))
 
-    def spread(values: np.ndarray, miss: float) -> np.ndarray:
-        total = np.full(len(scored), miss)
-        total[scored] = values
-        return total
 
-    recall = {k: spread(values, 0.0) for k, values in scores.recall.items()}
-    return QueryScores(spread(scores.rank, float(last_rank)), recall, spread(scores.reciprocal_rank, 0.0))
+def _spread(values: np.ndarray, scored: np.ndarray, miss: float) -> np.ndarray:
+    total = np.full(len(scored), miss)
+    total[scored] = values
+    return total
 
 
 def summarise(scores: QueryScores) -> RetrievalMetrics:
