@@ -102,6 +102,8 @@ def identity_of(name: str, sides: Sequence[str], saved: SavedAdapter, origin: st
         dataset="planted",
         dataset_fingerprint="0123",
         learnt="after the base",
+        fit_splits=("train",),
+        selected_on="val",
     )
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from threading import Barrier, Event
 
 import adapter_cases
 import pytest
@@ -24,6 +27,7 @@ from torch import nn
 from trichord.adapters.bank import AdapterBank
 from trichord.adapters.mixing import MixtureConfig
 from trichord.adapters.settings import BASE, LowRankConfig
+from trichord.adapters.targets import num_parameters
 from trichord.batch import Embeddings, Features
 from trichord.encoders import JointEncoder, LinearHeadConfig
 from trichord.errors import ConfigError, DataError, RunError
@@ -333,6 +337,75 @@ def test_an_export_is_a_plain_encoder(name: str, shared: AdapterBank) -> None:
     assert same(vectors(bank_of().export(BASE)), vectors(base()))
 
 
+def test_threads_wait_for_one_another() -> None:
+    """Which adapters are active is written in the layers; two threads at once would encode under each other's."""
+    bank = bank_of(VT=CONVOLUTIONS, AT=CONVOLUTIONS)
+    names = ("VT", "AT", BASE)
+    expected = {name: vectors_under(bank, name) for name in names}
+    rows = {name: bank.encode(batch(), 8, [name, BASE] * 4).vectors for name in names}
+    start = Barrier(len(names))
+
+    def work(name: str) -> list[bool]:
+        start.wait()
+        found = []
+        for number in range(30):
+            found.append(same(vectors_under(bank, name), expected[name]))
+            if number % 6 == 0:
+                found.append(same(bank.encode(batch(), 8, [name, BASE] * 4).vectors, rows[name]))
+        return found
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = list(pool.map(work, names))
+    assert [all(right) for right in found] == [True] * 3
+    assert bank._low_rank._active == ()
+    assert same(vectors(bank.encoder), expected[BASE])
+    assert not any(module._forward_hooks for module in bank.encoder.modules())
+
+
+def test_other_threads_wait_until_a_block_ends_and_changes_wait_too() -> None:
+    bank = bank_of(VT=CONVOLUTIONS, AT=CONVOLUTIONS)
+    ended, order = Event(), []
+
+    def note(what: str, act: Callable[[], object]) -> None:
+        act()
+        order.append((what, ended.is_set()))
+
+    with ThreadPoolExecutor(3) as pool:
+        with bank.using("VT"):
+            waiting = [
+                pool.submit(note, "using", lambda: vectors_under(bank, "AT")),
+                pool.submit(note, "remove", lambda: bank.remove("AT") if ended.is_set() else bank.remove("VT")),
+                pool.submit(note, "add", lambda: bank.add(*learnt("VA", SIDES["VA"]))),
+            ]
+            assert wait(waiting, timeout=0.1).done == set()
+            with bank.using(BASE):  # the same thread does not wait for itself
+                assert same(vectors(bank.encoder), vectors(base()))
+            ended.set()
+        for one in waiting:
+            one.exception(timeout=20)
+    assert {what for what, _ in order} >= {"remove", "add"}
+    assert all(late for _, late in order)
+
+
+def test_what_decomposes_its_weights_cannot_be_mixed_and_says_so(shared: AdapterBank) -> None:
+    assert [shared.mixable(name) for name in ("VT", "VA", "AT")] == [True, True, False]
+    for name in (BASE, "TV"):
+        with pytest.raises(ConfigError, match="no adapter named"):
+            shared.mixable(name)
+    with pytest.raises(ConfigError, match="cannot be mixed"):
+        shared.mix(MixtureConfig(name="both", members=("VT", "AT"), weights=(1.0, 1.0)))
+
+
+@pytest.mark.parametrize("name", ["VT", "AT"])
+def test_parameters_are_counted_without_adapters_and_buffers(name: str, shared: AdapterBank) -> None:
+    plain = base()
+    expected = sum(parameter.numel() for parameter in plain.parameters())
+    assert num_parameters(plain) == num_parameters(shared.encoder) == expected
+    assert expected < sum(tensor.numel() for tensor in plain.state_dict().values())
+    layers = [layer for layer in shared.encoder.modules() if hasattr(layer, "lora_A") and name in layer.lora_A]
+    assert num_parameters(layers[0]) == sum(p.numel() for p in layers[0].base_layer.parameters())  # type: ignore[operator, union-attr]
+
+
 def test_names_that_are_taken_or_unusable() -> None:
     bank = bank_of(VT=CONVOLUTIONS)
     saved, identity = learnt("VT", SIDES["VT"])
@@ -356,7 +429,7 @@ def test_adapters_of_something_else_are_refused_and_change_nothing() -> None:
     wrong = {
         "learnt over the base": replace(identity, base="another"),
         "settings of the encoder of text": replace(identity, preprocessing={"video": "v1", "text": "t2"}),
-        "has no encoder": replace(identity, sides=("depth", "text"), preprocessing=identity.preprocessing),
+        "has no encoder": replace(identity, left=("depth",), sides=("depth", "text"), preprocessing={"text": "t1"}),
         "says it changes": replace(identity, sides=("text",)),
         "is not what was saved": replace(identity, weights="0" * 16),
     }

@@ -5,7 +5,7 @@ import shutil
 import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from adapter_cases import CONVOLUTIONS, SIDES, bank_of, base, base_hash, learnt_
 from safetensors.torch import load_file, save_file
 
 from trichord.adapters.bank import AdapterBank
-from trichord.adapters.identity import IDENTITY_FILE, load_identity
+from trichord.adapters.identity import BESIDES, IDENTITY_FILE, load_identity
 from trichord.adapters.lora import LowRank
-from trichord.adapters.mixing import MixtureConfig
+from trichord.adapters.mixing import MixtureConfig, mixed_identity
 from trichord.adapters.saved import SETTINGS_FILE, WEIGHTS_FILE, SavedAdapter, read_adapter, write_adapter
 from trichord.adapters.settings import LowRankConfig
 from trichord.encoders import AudioEncoderConfig, JointEncoderConfig
-from trichord.errors import RunError, TrichordError
+from trichord.errors import ConfigError, RunError, TrichordError
+from trichord.files import hash_json
 from trichord.modality import Pair
 from trichord.shapes import Tensor
 
@@ -198,6 +199,9 @@ def signed(change: Change) -> Change:
         change(folder)
         saved = SavedAdapter(json.loads((folder / SETTINGS_FILE).read_text()), load_file(folder / WEIGHTS_FILE))
         change_json(IDENTITY_FILE, weights=saved.hash)(folder)
+        fields = json.loads((folder / IDENTITY_FILE).read_text())
+        hashed = {name: value for name, value in fields.items() if name not in BESIDES}
+        change_json(IDENTITY_FILE, record_hash=hash_json(hashed))(folder)
 
     return both
 
@@ -254,8 +258,12 @@ def garbage(file: str) -> Change:
 
 
 BAD: dict[str, tuple[Change, str]] = {
-    "another base": (change_json(IDENTITY_FILE, base="f" * 16), "load the base it belongs to"),
-    "other preprocessing": (change_json(IDENTITY_FILE, preprocessing={"video": "v2", "audio": "a1"}), "video"),
+    "another base": (signed(change_json(IDENTITY_FILE, base="f" * 16)), "load the base it belongs to"),
+    "other preprocessing": (
+        signed(change_json(IDENTITY_FILE, preprocessing={"video": "v2", "audio": "a1"})),
+        "other settings of the encoder of video",
+    ),
+    "other sides": (signed(change_json(IDENTITY_FILE, sides=["video"])), "encoders of.*audio.*video"),
     "wrong rank": (change_json(SETTINGS_FILE, r=2), f"{WEIGHTS_FILE}.*{SETTINGS_FILE} need"),
     "huge rank": (signed(change_json(SETTINGS_FILE, r=10**12)), "shape"),
     "rank 0": (signed(change_json(SETTINGS_FILE, r=0)), "whole number from 1 on, got 0; restore"),
@@ -302,12 +310,24 @@ BAD: dict[str, tuple[Change, str]] = {
     "weights missing": (unlink(WEIGHTS_FILE), f"{WEIGHTS_FILE}: not a readable"),
     "identity missing": (unlink(IDENTITY_FILE), f"holds no {IDENTITY_FILE}.*trichord adapt"),
     "identity garbage": (garbage(IDENTITY_FILE), f"{IDENTITY_FILE}.*not valid JSON"),
-    "identity of another format": (change_json(IDENTITY_FILE, adapter_format=2), f"{IDENTITY_FILE}: adapter format 2"),
+    "identity of another format": (change_json(IDENTITY_FILE, adapter_format=1), f"{IDENTITY_FILE}: adapter format 1"),
     "identity lacks a field": (change_json(IDENTITY_FILE, dataset=KeyError), "with the fields"),
     "identity of wrong kinds": (change_json(IDENTITY_FILE, sides="video"), f"{IDENTITY_FILE}: sides"),
     "identity without sides": (change_json(IDENTITY_FILE, sides=[]), "a side or more"),
     "identity with half a pair": (change_json(IDENTITY_FILE, left=[]), "both sides"),
-    "identity of other sides": (change_json(IDENTITY_FILE, sides=["video"]), "encoders of.*audio.*video"),
+    "identity of other sides": (change_json(IDENTITY_FILE, sides=["video"]), f"{IDENTITY_FILE}.*not what was saved"),
+    "identity of another pair": (change_json(IDENTITY_FILE, left=["text"], right=["depth"]), "not of its pair"),
+    "identity of a wider pair": (change_json(IDENTITY_FILE, right=["audio", "text"]), "not what was saved"),
+    "identity without a pair": (change_json(IDENTITY_FILE, left=[], right=[]), "not what was saved"),
+    "identity of other settings": (
+        change_json(IDENTITY_FILE, preprocessing={"video": "v2", "audio": "a1"}),
+        "not what was saved",
+    ),
+    "identity that saw no split": (change_json(IDENTITY_FILE, fit_splits=[]), "not what was saved"),
+    "identity selected nowhere": (change_json(IDENTITY_FILE, selected_on=None), "not what was saved"),
+    "splits of wrong kind": (change_json(IDENTITY_FILE, fit_splits="train"), f"{IDENTITY_FILE}: fit_splits"),
+    "split of wrong kind": (change_json(IDENTITY_FILE, selected_on=3), f"{IDENTITY_FILE}: selected_on"),
+    "identity without its hash": (change_json(IDENTITY_FILE, record_hash=KeyError), "with the fields"),
     "preprocessing of wrong kind": (change_json(IDENTITY_FILE, preprocessing="v1"), f"{IDENTITY_FILE}: preprocessing"),
 }
 
@@ -392,6 +412,44 @@ def test_what_identities_say(good: Path) -> None:
     assert SavedAdapter({**bank.saved("VT").settings, "peft_version": "0"}, bank.saved("VT").tensors).hash == (
         bank.saved("VT").hash
     )
+
+
+def test_the_hash_of_an_identity_covers_what_its_vectors_are_for(good: Path) -> None:
+    identity = load_identity(good)
+    one_sided = replace(identity, sides=("video",), right=("text",))
+    others = [
+        replace(identity, left=identity.right, right=identity.left),
+        replace(identity, right=("audio", "text")),
+        replace(identity, preprocessing={"video": "v2", "audio": "a1"}),
+        replace(identity, base="other"),
+        replace(identity, weights="other"),
+        one_sided,
+        replace(one_sided, right=("audio",)),
+    ]
+    assert len({identity.hash, *(other.hash for other in others)}) == 8
+    assert replace(identity, name="mine", dataset="other", fit_splits=("all",), selected_on=None).hash == identity.hash
+
+
+def test_an_identity_of_sides_outside_its_pair_cannot_be(good: Path) -> None:
+    identity = load_identity(good)
+    with pytest.raises(ConfigError, match=r"VA of video with audio cannot change text, which is not of its pair"):
+        replace(identity, sides=("video", "text"))
+    with pytest.raises(ConfigError, match="both sides of its pair or none"):
+        replace(identity, right=())
+    assert replace(identity, left=(), right=(), sides=("text",)).pair is None
+
+
+def test_an_identity_names_the_splits_it_saw(good: Path) -> None:
+    identity = load_identity(good)
+    assert (identity.fit_splits, identity.selected_on) == (("train",), "val")
+    config = MixtureConfig(name="both", members=("VA", "more"), weights=(1.0, 1.0))
+    for members, fit, selected in (
+        ([identity, replace(identity, fit_splits=("train", "extra"), selected_on="dev")], 2, "val and dev"),
+        ([identity, replace(identity, selected_on=None)], 1, "val"),
+        ([replace(identity, selected_on=None)] * 2, 1, None),
+    ):
+        mixed = mixed_identity(config, members, "w")
+        assert (mixed.fit_splits, mixed.selected_on) == (("train", "extra")[:fit], selected)
 
 
 def test_a_mixture_is_saved_like_any_other(tmp_path: Path) -> None:

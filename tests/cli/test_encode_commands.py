@@ -107,7 +107,7 @@ def test_items_without_the_side_are_counted(type_in: Type, tmp_path: Path) -> No
     ("words", "match"),
     [
         (encode("gallery", "x.safetensors", "--adapters", "VT"), "T>V can be answered under VT or 'base'"),
-        (encode("gallery", "x.safetensors", "--adapters", "AT", "--adapter", "AT"), "not that of T>V"),
+        (encode("gallery", "x.safetensors", "--adapters", "AT", "--adapter", "AT"), "another pair than T>V"),
         (encode("gallery", "x.safetensors", "--adapter", "VT"), "asks for the adapter 'VT', which is not loaded"),
         (encode("gallery", "x.safetensors", "--adapters", "VT", run="other"), "load the base it belongs to"),
         (encode("gallery", "x.safetensors", "--routes", "routes.json"), "which is not loaded; load it first"),

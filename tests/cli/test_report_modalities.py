@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from encode_cases import write_pair
 
+import trichord
+from trichord.adapters.identity import load_identity
 from trichord.cli.main import main
+from trichord.data import Dataset
 from trichord.data.planted import PlantedConfig, write_planted
 
 SHORT = [
@@ -128,3 +133,40 @@ def test_data_and_runs_that_do_not_fit_are_named(run: Path, data: Path, tmp_path
     status, _, err = type_in(tmp_path / "absent", "--data", data)
     assert status == 1
     assert "is not a run folder" in err
+
+
+def test_a_split_that_was_seen_is_refused_also_by_an_adapter_alone(
+    run: Path, data: Path, tmp_path: Path, type_in: Type
+) -> None:
+    status, _, err = type_in(run, "--data", data, "--validation", "test", "--split", "val")
+    assert status == 1
+    assert "run chose its epochs on split 'val', which would be reported" in err
+    status, _, err = type_in(run, "--data", data, "--validation", "train")
+    assert status == 1
+    assert "run learnt from split 'train', which would fit the weights" in err
+    model = trichord.load(run, device="cpu")
+    bare = write_pair(tmp_path / "VT", model, "video", "text")
+    replace(load_identity(bare), dataset_fingerprint=Dataset.open(data).fingerprint(), fit_splits=("val",)).save(bare)
+    status, _, err = type_in(run, "--data", data, "--adapters", bare)
+    assert status == 1
+    assert "VT learnt from split 'val', which would fit the weights" in err
+
+
+def test_adapters_serve_by_their_pair_and_useless_ones_are_refused(
+    run: Path, data: Path, tmp_path: Path, type_in: Type
+) -> None:
+    model = trichord.load(run, device="cpu")
+    mine = write_pair(tmp_path / "mine", model, "video", "text")
+    status, out, err = type_in(run, "--data", data, "--task", "T>VA", "--adapters", mine, "--json")
+    assert status == 0, err
+    base, adapted = json.loads(out)["reports"]
+    assert adapted["ways"][0]["legs"] == "adapter mine, without audio"
+    assert adapted["ways"][0]["estimates"]["MRR"] != base["ways"][0]["estimates"]["MRR"]
+    useless = write_pair(tmp_path / "VT", model, "video", "audio")
+    status, _, err = type_in(run, "--data", data, "--adapters", useless)
+    assert status == 1
+    assert "no leg of T>VA and VA>T is of the pair of the adapter VT (video with audio)" in err
+    twin = write_pair(tmp_path / "twin", model, "text", "video")
+    status, _, err = type_in(run, "--data", data, "--adapters", mine, twin)
+    assert status == 1
+    assert "the adapters mine and twin are of one pair" in err

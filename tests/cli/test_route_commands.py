@@ -12,10 +12,12 @@ import pytest
 from encode_cases import finished_run, write_pair
 
 import trichord
+from trichord.adapters.identity import load_identity
 from trichord.cli.main import main
 from trichord.cli.study_pairs import default_pairs
 from trichord.config import replaced
 from trichord.data import Dataset
+from trichord.data.folds import HELD, write_folds
 from trichord.data.planted import PlantedConfig, plant, write_planted
 from trichord.data.planted_routes import SILENT
 from trichord.data.writing import ModalityArrays, write_dataset
@@ -48,6 +50,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     learnt = {"fit_splits": ("train", "val"), "selection.split": None}
     untrained(path / "learnt-val", dataset, replaced(mcn_fixed_small(dataset.spec, "AVT", 0), learnt))
     untrained(path / "two", dataset, mcn_fixed_small(dataset.spec, "VT", 0))
+    write_pair(path / "seen" / "VT", trichord.load(path / "two", device="cpu"), "video", "text")
+    seen = load_identity(path / "seen" / "VT")
+    replace(seen, dataset_fingerprint=dataset.fingerprint(), fit_splits=("train", "val")).save(path / "seen" / "VT")
+    chosen = {"evaluation.split": "val", "selection.split": "test"}
+    untrained(path / "two-on-test", dataset, replaced(mcn_fixed_small(dataset.spec, "VT", 0), chosen))
+    fold = write_folds(dataset, path / "folds", ("train", "val"), 2)[0]
+    of_fold = {"evaluation.split": HELD, "selection.split": None}
+    untrained(path / "of-fold", fold, replaced(mcn_fixed_small(fold.spec, "AVT", 0), of_fold))
     tested = replaced(mcn_fixed_small(dataset.spec, "AVT", 0), {"evaluation.split": "val", "selection.split": None})
     untrained(path / "learnt-test", dataset, replace(tested, fit_splits=("train", "test")))
     return path
@@ -87,7 +97,8 @@ def test_a_run_is_routed_with_its_adapters_beside_rivals(folder: Path, tmp_path:
     assert report == json.loads((tmp_path / "table.json").read_text())
     assert (tmp_path / "report.html").exists()
     assert report["tasks"] == ["T>V", "A>V"]
-    assert list(report["entries"]) == ["routed", "base", "base, same fusion", *map(str, rivals)]
+    assert not any(note.startswith("Caution") for note in report["notes"])
+    assert list(report["entries"]) == ["routed", "base", "base, own fusion", "base, same fusion", *map(str, rivals)]
     measured = {(row["entry"], row["task"]) for row in report["rows"]}
     assert (str(folder / "other"), "A>V") in measured
     assert (str(folder / "two"), "A>V") not in measured, "this run has no audio"
@@ -113,7 +124,11 @@ def test_without_json_the_answers_are_printed_and_where_the_files_lie(
     [
         (["run", "--split", "val"], "split 'val' would both choose the routes and be reported"),
         (["run", "--validation", "exam"], "exam"),
-        (["learnt-val"], "learnt-val learnt from split 'val', which would choose the routes or be reported"),
+        (["learnt-val"], "learnt-val learnt from split 'val', which would choose the routes; train"),
+        (["run", "--validation", "test", "--split", "val"], "run chose its epochs on split 'val', which would be repo"),
+        (["two", "--adapters", "seen/VT"], "seen/VT learnt from split 'val', which would choose the routes"),
+        (["run", "--rivals", "two-on-test"], "two-on-test chose its epochs on split 'test', which would be reported"),
+        (["of-fold"], "of-fold saw items of split 'val', which would choose the routes: "),
         (["run", "--adapters", "of-other/VT"], "VT: the adapter VT was learnt over the base"),
         (["run", "--rivals", "two", "--tasks", "A>V"], "two has the modalities ['video', 'text'] and answers none of"),
         (["run", "--rivals", "learnt-test"], "learnt-test learnt from split 'test', which would be reported"),

@@ -1,5 +1,6 @@
 """Folds: every item is held out once, sources stay together, nothing else can be touched."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from trichord.data.dataset import Dataset
 from trichord.data.folds import HELD, LEARNT, LEFT_OUT, deal, write_folds
 from trichord.data.planted import PlantedConfig, write_planted
-from trichord.errors import ConfigError
+from trichord.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +61,43 @@ def test_one_large_group_takes_a_fold_of_its_own() -> None:
 def test_too_few_folds_or_groups(number: int) -> None:
     with pytest.raises(ConfigError, match="two folds or more"):
         deal(np.array([1, 1, 2, 3]), number)
+
+
+def video(dataset: Dataset) -> np.ndarray:
+    return dataset.read("video", np.arange(20)).values
+
+
+def test_folds_of_moved_data_hold_the_data_and_not_what_lies_there_now(tmp_path: Path) -> None:
+    config = PlantedConfig(num_items={"train": 12, "val": 6, "test": 6})
+    first = write_planted(tmp_path / "a", config)
+    expected = np.array(video(first))
+    write_folds(first, tmp_path / "folds", ("train", "val"), 3)
+    (tmp_path / "a").rename(tmp_path / "b")
+    write_planted(tmp_path / "a", replace(config, seed=1))
+    for fold in write_folds(Dataset.open(tmp_path / "b"), tmp_path / "folds", ("train", "val"), 3):
+        np.testing.assert_array_equal(video(fold), expected)
+
+
+def test_links_that_lead_nowhere_or_to_what_the_data_lack_are_put_right(dataset: Dataset, tmp_path: Path) -> None:
+    fold = tmp_path / "fold-0"
+    fold.mkdir()
+    (fold / "dataset.json").symlink_to(tmp_path / "gone")
+    (fold / "smell.npy").symlink_to(tmp_path / "gone")
+    first, _ = write_folds(dataset, tmp_path, ("train",), 2)
+    np.testing.assert_array_equal(video(first), video(dataset))
+    assert not (fold / "smell.npy").is_symlink()
+    entries = {entry.name for entry in fold.iterdir()}
+    assert entries == {entry.name for entry in dataset.path.iterdir() if not entry.name.startswith(".")}
+
+
+def test_a_file_in_place_of_a_link_and_a_table_of_other_items_are_refused(tmp_path: Path) -> None:
+    config = PlantedConfig(num_items={"train": 12, "val": 6, "test": 6})
+    dataset = write_planted(tmp_path / "data", config)
+    (tmp_path / "fold-1").mkdir()
+    (tmp_path / "fold-1" / "dataset.json").write_text("{}")
+    with pytest.raises(DataError, match=r"fold-1/dataset\.json.*a file of its own"):
+        write_folds(dataset, tmp_path, ("train",), 2)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    write_planted(tmp_path / "data", replace(config, num_items={"train": 14, "val": 6, "test": 6}))
+    with pytest.raises(DataError, match="other items than when the data were opened"):
+        write_folds(dataset, tmp_path / "folds", ("train",), 2)

@@ -8,9 +8,9 @@ import pytest
 
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
-from trichord.evaluation.candidates import WEIGHTS, candidates, own, suitable, without_adapters
+from trichord.evaluation.candidates import WEIGHTS, candidates, lifted, own, suitable, without_adapters
 from trichord.evaluation.route import LegConfig, RouteConfig
-from trichord.modality import STANDARD, all_tasks, parse_task, unspell
+from trichord.modality import STANDARD, Task, all_tasks, parse_task, unspell
 
 TASKS = [*all_tasks(STANDARD), parse_task("TA>V", STANDARD), parse_task("A>VT", STANDARD)]
 
@@ -96,7 +96,8 @@ def test_leaving_one_of_several_out_is_always_a_way_whoever_answers_with_the_oth
         for name in own(bare, ADAPTERS):
             assert (frozenset({(name, frozenset({query}), frozenset({gallery}), 1.0)}), "alone") in listed
     silent = [found for found in candidates(task, ADAPTERS) if found.route.silent]
-    assert {found.kind for found in silent} == {"single"}
+    assert {found.kind for found in silent} == {"single", "blend"}
+    assert all(found.alone for found in silent)
     assert {found.route.silent for found in silent} == {
         (n,) for s in (task.query, task.gallery) if len(s) > 1 for n in s
     }
@@ -120,7 +121,33 @@ def test_mixtures_are_ways_too_for_whole_tasks():
     single = [found for found in candidates(parse_task("T>V", STANDARD), ADAPTERS) if "VT+AT" in found.route.adapters]
     assert [found.kind for found in single] == ["single"]
     wide = candidates(parse_task("T>VA", STANDARD), ADAPTERS)
-    assert [found.kind for found in wide if "VT+AT" in found.route.adapters] == ["sum"]
+    mixed = [found for found in wide if "VT+AT" in found.route.adapters]
+    assert [(found.kind, found.route.silent) for found in mixed] == [
+        ("sum", ()),
+        ("single", ("audio",)),
+        ("single", ("video",)),
+    ]
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if len(task.query) * len(task.gallery) > 1], ids=str)
+def test_every_way_of_a_part_is_a_way_of_the_whole(task):
+    listed = {meaning(found.route): found for found in candidates(task, ADAPTERS)}
+    for part in (Task((q,), (g,)) for q, g in product(task.query, task.gallery)):
+        for found in candidates(part, ADAPTERS):
+            whole = lifted(found.route, task)
+            assert whole.task == task
+            assert whole.active == found.route.active
+            assert set(whole.silent) == {*task.query, *task.gallery} - {*part.query, *part.gallery}
+            assert listed[meaning(whole)].kind == found.kind
+            assert listed[meaning(whole)].alone
+    assert lifted(found.route, part) == found.route, "of the part itself it stays as it is"
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_ways_are_alone_that_rank_one_modality_by_one(task):
+    for found in candidates(task, ADAPTERS):
+        ranked = {(*part.query, *part.gallery) for part in found.route.active}
+        assert found.alone is (len(ranked) == 1 and len(next(iter(ranked))) == 2)
 
 
 def test_a_leg_of_several_passes_through_the_base_or_an_adapter_of_just_its_pair():
@@ -128,7 +155,7 @@ def test_a_leg_of_several_passes_through_the_base_or_an_adapter_of_just_its_pair
     assert own(leg("V>T"), ADAPTERS) == (BASE, "VT", "VTq")
     assert own(leg("T>VA"), ADAPTERS) == (BASE, "T-VA", "T-VAa")
     wide = candidates(parse_task("T>VA", STANDARD), ADAPTERS)
-    names = {part.adapter for found in wide if found.kind != "sum" for part in found.route.active}
+    names = {part.adapter for found in wide if len(found.route.active) > 1 for part in found.route.active}
     assert names == {BASE, "VT", "VTq", "AT"}
     blended = {
         n
@@ -153,11 +180,13 @@ def test_without_any_adapter_there_is_the_base_alone_and_its_fusions():
 def test_more_than_two_legs_are_weighted_by_quarters():
     four = [*STANDARD, type(STANDARD[0])("smell", "S")]
     listed = candidates(parse_task("T>VAS", four), {})
-    found = {tuple(part.weight for part in found.route.legs) for found in listed if found.kind != "sum"}
-    assert (1.0, 0.0, 0.0) in found
+    weighted = [found for found in listed if found.kind == "weighted scores"]
+    found = {tuple(part.weight for part in found.route.legs) for found in weighted}
     assert (0.5, 0.25, 0.25) in found
     assert all(sum(weights) == 1 for weights in found)
-    assert len(found) == 15, "compositions of 4 into 3 parts"
+    assert len(found) == len(weighted) == 12, "compositions of 4 into 3 parts, of which 3 are of one part alone"
+    singles = [found.route for found in listed if found.kind == "single"]
+    assert {route.silent for route in singles} == {("audio", "smell"), ("video", "smell"), ("video", "audio")}
     assert len({meaning(found.route) for found in listed}) == len(listed)
 
 

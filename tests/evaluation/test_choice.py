@@ -9,12 +9,14 @@ from evaluation_maker import table
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
 from trichord.errors import ProtocolError
+from trichord.evaluation import EvaluationConfig
 from trichord.evaluation import choice as choice_module
-from trichord.evaluation.candidates import candidates
-from trichord.evaluation.choice import choose_route, mean_reciprocal_rank
+from trichord.evaluation.candidates import Candidate, candidates, lifted
+from trichord.evaluation.choice import choose_route, mean_reciprocal_rank, standard_error
 from trichord.evaluation.route import RouteConfig
 from trichord.evaluation.routes import RouteScorer
 from trichord.modality import STANDARD, Task, parse_task, unspell
+from trichord.runs.routing import alone
 
 NAMES = ("video", "audio", "text")
 ITEMS = 24
@@ -85,11 +87,15 @@ def test_the_highest_mean_over_seeds_is_chosen_as_counted_by_hand(task: str) -> 
     known = ~np.isnan(by_hand)
     assert known.sum() > 0.4 * len(listed)
     np.testing.assert_allclose(ours[known], by_hand[known], atol=1e-9)
-    chosen = choose_route(scorers, asked, adapters, STANDARD)
+    chosen = choose_route(scorers, asked, adapters, STANDARD, "best")
     assert chosen.candidate == listed[int(ours.argmax())]
     assert chosen.mrr == chosen.best_mrr == pytest.approx(ours.max())
-    bare = [(value, -place) for place, (value, way) in enumerate(zip(ours, listed, strict=True)) if not way.adapted]
-    assert chosen.base == listed[-max(bare)[1]]
+    bare = [
+        (value, way.alone, -place)
+        for place, (value, way) in enumerate(zip(ours, listed, strict=True))
+        if not way.adapted
+    ]
+    assert chosen.base == listed[-max(bare)[2]], "of equals the simplest"
     assert chosen.base_mrr == pytest.approx(max(bare)[0])
     assert (chosen.task, chosen.num_tried) == (task, len(listed))
 
@@ -130,7 +136,9 @@ def planted_ranks(monkeypatch: pytest.MonkeyPatch, values: dict[str, list[list[f
         name = "blend" if candidate.kind == "blend" else candidate.route.adapters[0]  # type: ignore[attr-defined]
         return np.mean(values[name], axis=0)
 
+    queries = len(values[BASE][0])
     monkeypatch.setattr(choice_module, "_values", given)
+    monkeypatch.setattr(choice_module, "_items", lambda scorers, candidate: np.arange(queries))
 
 
 def test_one_standard_error_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,12 +157,12 @@ def test_one_standard_error_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         planted_ranks(monkeypatch, {BASE: [base, base], "VT": seeds, "blend": [blend, blend]})
         ranked: list[RouteScorer] = [scorer(views(0, dict.fromkeys(NAMES, 1.0), {"VT": 1.0}))]
-        found = choose_route(ranked, asked, {"VT": VT}, STANDARD, "one standard error")
+        found = choose_route(ranked, asked, {"VT": VT}, STANDARD)
         assert found.candidate.route.adapters == (taken,)
         assert found.standard_error == pytest.approx(error)
         assert found.best_mrr == pytest.approx(0.6)
         assert found.mrr == pytest.approx(0.6 if taken == "VT" else 0.5)
-        best = choose_route(ranked, asked, {"VT": VT}, STANDARD)
+        best = choose_route(ranked, asked, {"VT": VT}, STANDARD, "best")
         assert best.candidate.route.adapters == ("VT",)
 
 
@@ -171,8 +179,9 @@ def test_silent_audio_is_left_out_and_shared_audio_is_used() -> None:
     for noise, low, high in ((1e6, 0.0, 0.15), (1.0, 0.3, 0.7)):
         sizes = {"video": 1.0, "audio": noise, "text": 0.2}
         scorers = [scorer(views(seed, sizes, {})) for seed in range(4)]
-        chosen = choose_route(scorers, parse_task("T>VA", STANDARD), {}, STANDARD, usable=_weighted)
-        assert low <= chosen.candidate.route.legs[1].weight <= high
+        chosen = choose_route(scorers, parse_task("T>VA", STANDARD), {}, STANDARD, "best", usable=_weighted)
+        shares = {leg.gallery: leg.weight for leg in chosen.candidate.route.legs}
+        assert low <= shares[("audio",)] <= high
     silent = [scorer(views(seed, {"video": 1.0, "audio": 1e6, "text": 0.2}, {})) for seed in range(4)]
     simple = choose_route(silent, parse_task("T>VA", STANDARD), {}, STANDARD, "one standard error", usable=_weighted)
     assert simple.candidate.route.silent == ("audio",)
@@ -206,3 +215,115 @@ def test_the_record_is_plain_data() -> None:
     assert found["base_route"] == "base"
     assert found["validation_mrr"] >= found["base_validation_mrr"]
     assert found["num_tried"] == 5
+
+
+# -- the standard error is over items, and folds add theirs
+
+
+def test_the_standard_error_is_over_items_as_by_hand() -> None:
+    """Items 7, 3 and 5 have 1, 2 and 3 captions that lead by 0.5 | 0.3, 0.1 | 0, 0, 0.3: the mean is 0.2.
+
+    Sums of what is off it: 0.3, 0 and -0.3; squares 0.18, times 3/2: 0.27; its root over 6 queries: 0.0866.
+    """
+    leads = np.array([0.5, 0.3, 0.1, 0.0, 0.0, 0.3])
+    items = np.array([7, 3, 3, 5, 5, 5])
+    assert standard_error(leads, items) == pytest.approx(np.sqrt(0.27) / 6)
+    shuffled = np.random.default_rng(0).permutation(6)
+    assert standard_error(leads[shuffled], items[shuffled]) == pytest.approx(np.sqrt(0.27) / 6)
+    alone = standard_error(leads, np.arange(6))
+    assert alone == pytest.approx(leads.std(ddof=1) / np.sqrt(6)), "with a caption each it is that of any mean"
+    twice = standard_error(np.repeat(leads, 2), np.repeat(np.arange(6), 2))
+    assert twice == pytest.approx(alone), "the same captions once more say nothing new"
+    assert standard_error(leads, np.zeros(6, dtype=int)) == float("inf")
+
+
+def captions(seed: int, items: np.ndarray) -> RouteScorer:
+    """Items of three captions each; audio is of no use, and captions of an item are alike."""
+    generator = np.random.default_rng(seed)
+    shared = generator.normal(size=(len(items), 6))
+    said = np.repeat(shared + 0.8 * generator.normal(size=shared.shape), 3, axis=0)
+    parts = {
+        "text": table(said + 0.2 * generator.normal(size=said.shape), np.repeat(items, 3)),
+        "video": table(shared + 1.5 * generator.normal(size=shared.shape), items),
+    }
+    moved = {"video": table(shared + 1.3 * generator.normal(size=shared.shape), items)}
+    return RouteScorer({BASE: parts, "VT": parts | moved}, items, EvaluationConfig(captions="all"))
+
+
+def test_several_captions_of_an_item_are_one_witness_and_folds_add_theirs() -> None:
+    """Two folds that are numbered from 0 on both have items of their own; their queries are put together by hand."""
+    asked = parse_task("T>V", STANDARD)
+    folds = [captions(0, np.arange(12)), captions(1, np.arange(20))]
+    found = choose_route(folds, asked, {"VT": VT}, STANDARD, "best", usable=_plain)
+    base, moved = (alone(asked, name) for name in (BASE, "VT"))
+    leads = [
+        fold.rank(moved).scores.reciprocal_rank - fold.rank(base).scores.reciprocal_rank for fold in folds
+    ]
+    assert [len(lead) for lead in leads] == [36, 60]
+    assert found.best_mrr - found.base_mrr == pytest.approx(np.concatenate(leads).mean())
+    sums = np.concatenate([(lead - np.concatenate(leads).mean()).reshape(-1, 3).sum(axis=1) for lead in leads])
+    assert found.standard_error == pytest.approx(np.sqrt(32 / 31 * (sums**2).sum()) / 96)
+    way = Candidate(base, "single")
+    parts = [mean_reciprocal_rank([fold], way) for fold in folds]
+    assert mean_reciprocal_rank(folds, way) == pytest.approx((36 * parts[0] + 60 * parts[1]) / 96)
+    again = captions(7, np.arange(12))
+    averaged = (parts[0] + mean_reciprocal_rank([again], way)) / 2
+    assert mean_reciprocal_rank([folds[0], again], way) == pytest.approx(averaged), "the same items are averaged"
+    assert mean_reciprocal_rank([*folds, again], way) == pytest.approx((36 * averaged + 60 * parts[1]) / 96)
+
+
+# -- luck: what is of no use is left alone, though the best of many ways often has it
+
+
+def test_useless_audio_is_left_to_the_way_of_video_alone_and_ranks_as_that_does() -> None:
+    whole, part = (parse_task(spelled, STANDARD) for spelled in ("T>VA", "T>V"))
+    lucky = 0
+    for seed in range(6):
+        draw = np.random.default_rng(seed).normal
+        shared = draw(size=(150, 6))
+        base = {"text": table(shared + 0.5 * draw(size=shared.shape)), "audio": table(draw(size=shared.shape))}
+        base["video"] = table(shared + draw(size=shared.shape))
+        moved = {"video": table(shared + 0.7 * draw(size=shared.shape))}
+        ranked = RouteScorer({BASE: base, "VT": base | moved}, np.arange(150))
+        wide, narrow = (choose_route([ranked], task, {}, STANDARD).candidate for task in (whole, part))
+        assert wide.route == lifted(narrow.route, whole)
+        assert wide.route.silent == ("audio",)
+        for found in candidates(part, {"VT": VT}):
+            there, here = (ranked.rank(route) for route in (lifted(found.route, whole), found.route))
+            np.testing.assert_array_equal(there.scores.rank, here.scores.rank)
+        wide, narrow = (choose_route([ranked], task, {"VT": VT}, STANDARD).candidate for task in (whole, part))
+        assert wide.adapted
+        assert wide.route == lifted(narrow.route, whole), "so it is under an adapter that helps"
+        lucky += not choose_route([ranked], whole, {}, STANDARD, "best").candidate.route.silent
+    assert lucky >= 3, "the best of many ways takes audio in, by luck"
+
+
+def noisy(seed: int, noise: float, count: int = 120) -> RouteScorer:
+    """The adapters' vectors are those of the base and noise: they know nothing that it does not."""
+    draw = np.random.default_rng(seed).normal
+    shared = draw(size=(count, 8))
+    base = {name: shared + draw(size=shared.shape) for name in NAMES}
+    found = {BASE: {name: table(vectors) for name, vectors in base.items()}}
+    for name, sides in (("VT", ("video", "text")), ("AT", ("audio", "text"))):
+        moved = {side: table(base[side] + noise * draw(size=shared.shape)) for side in sides}
+        found[name] = found[BASE] | moved
+    return RouteScorer(found, np.arange(count))
+
+
+def test_adapters_that_are_the_base_and_noise_are_seldom_taken() -> None:
+    asked, adapters = parse_task("T>VA", STANDARD), {"VT": VT, "AT": AT}
+    taken = dict.fromkeys(("one standard error", "best"), 0)
+    for seed in range(20):
+        ranked = noisy(seed, 0.2)
+        for rule in taken:
+            way = choose_route([ranked], asked, adapters, STANDARD, rule, usable=_by_fifths).candidate
+            taken[rule] += way.adapted
+    assert taken["one standard error"] <= 2
+    assert taken["best"] >= 8
+
+
+def _by_fifths(candidate: Candidate) -> bool:
+    """Fewer weights than there are, for time."""
+    return candidate.kind != "fused ranks" and all(
+        leg.weight * 5 == round(leg.weight * 5) or candidate.kind == "blend" for leg in candidate.route.legs
+    )

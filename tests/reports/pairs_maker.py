@@ -17,12 +17,12 @@ from trichord.reports.modalities.report import SHOWN, Difference, WayRow
 from trichord.reports.modalities.weights import FittedWeights, WeightCurve
 from trichord.reports.pairs import AdapterLine, PairsReport, RouteLine, WayLine
 from trichord.reports.pairs.answers import write_answers
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION
+from trichord.reports.pairs.report import OWN_FUSION, ROUTED
 from trichord.reports.table import PairedRow, Row
 
 EIGHT = ("T>V", "V>T", "T>A", "A>T", "V>A", "A>V", "T>VA", "VA>T")
 METRICS = ("R@1", "R@5", "R@10", "MRR")
-RIVALS = (BASE, SAME_FUSION, "AV_T", "VT_A", "specialists")
+RIVALS = (BASE, OWN_FUSION, "AV_T", "VT_A", "specialists")
 SPECIALISTS = "specialists"
 LEVEL = {"T>V": 38.2, "V>T": 37.4, "T>A": 14.1, "A>T": 13.8, "V>A": 12.9, "A>V": 13.5, "T>VA": 39.9, "VA>T": 38.8}
 SHARES = {"R@1": 0.25, "R@5": 0.7, "R@10": 1.0}
@@ -52,8 +52,8 @@ def make_rows(labels: Sequence[str], tasks: Sequence[str]) -> tuple[Row, ...]:
     for label in labels:
         for task in tasks:
             shift = generator.normal(0, 0.8) + (1.2 if label == ROUTED else 0.0)
-            copied = BASE if label == SAME_FUSION and len(task) == 3 else SAME_FUSION
-            if label in (SAME_FUSION, ROUTED) and (copied == BASE or (label == ROUTED and task == "T>A")):
+            copied = BASE if label == OWN_FUSION and len(task) == 3 else OWN_FUSION
+            if label in (OWN_FUSION, ROUTED) and (copied == BASE or (label == ROUTED and task == "T>A")):
                 rows += [replace(row, label=label) for row in rows if (row.label, row.task) == (copied, task)]
                 continue
             if label != SPECIALISTS or len(task) == 3:
@@ -69,7 +69,7 @@ def make_comparisons(rows: Sequence[Row], rivals: Sequence[str]) -> tuple[Paired
     means = {(row.label, row.task, row.metric): row.mean for row in rows}
     found = []
     sides = [(ROUTED, rival) for rival in rivals]
-    sides += [(SAME_FUSION, BASE)] if {SAME_FUSION, BASE} <= set(rivals) else []
+    sides += [(OWN_FUSION, BASE)] if {OWN_FUSION, BASE} <= set(rivals) else []
     for a, b in sides:
         for (label, task, metric), mean in means.items():
             if label != a or metric not in ("R@10", "MRR") or (b, task, metric) not in means:
@@ -202,7 +202,7 @@ def make_report(
         about={
             ROUTED: "the base with its adapters, every task by the route that validation chose",
             BASE: "one model of all modalities, sides of several added",
-            SAME_FUSION: "the base with the fusion of the routes, and no adapter",
+            OWN_FUSION: "the base by the best way without adapters that validation finds",
             "AV_T": "learns audio and video together, then brings in text",
             "VT_A": "learns video and text together, then brings in audio",
             SPECIALISTS: "a model of its own for every pair, trained fully",

@@ -10,23 +10,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_maker import experiment
 
+from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
 from trichord.data import Dataset
 from trichord.errors import ConfigError, RunError
 from trichord.evaluation import EmbeddingTable
 from trichord.evaluation.compare import compare_matched, compare_results
-from trichord.evaluation.routes import evaluate_route
+from trichord.evaluation.routes import RouteScorer, evaluate_route
 from trichord.evaluation.settings import EvaluationSet
+from trichord.evaluation.views import Views
 from trichord.modality import STANDARD, Modality, parse_task
 from trichord.reports import Effort
 from trichord.reports.modalities import (
+    Choosing,
     ModalityReport,
     Question,
     SeedViews,
     SplitNames,
-    Splits,
     build_modality_report,
     render_modalities,
     write_modalities,
@@ -35,13 +36,11 @@ from trichord.reports.modalities.answer import write_answer
 from trichord.reports.modalities.build import pairs_compared
 from trichord.reports.modalities.changes import find_changes, stores_captions
 from trichord.reports.modalities.differences import compare_ways
-from trichord.reports.modalities.measure import learnt_notes
 from trichord.reports.modalities.page import describe_changes
 from trichord.reports.modalities.report import Difference
 from trichord.reports.modalities.terminal import print_modalities
-from trichord.reports.modalities.ways import way_alone, way_fused, way_sum
+from trichord.reports.modalities.ways import serving, way_alone, way_fused, way_sum
 from trichord.reports.modalities.weights import FittedWeights, fit_weights
-from trichord.runs.experiment import SelectionConfig
 
 TO_BOTH = Question(parse_task("T>VA", STANDARD), STANDARD)
 FOUR = (*STANDARD, Modality("smell", "S"))
@@ -86,23 +85,44 @@ class Named(Dataset):
         return np.arange(NUM) >= (self._silent if modality == "audio" else 0)
 
 
-def splits() -> Splits:
-    found = [EvaluationSet("made", "f", name, np.arange(NUM), f"hash {name}", STANDARD) for name in ("val", "test")]
-    return Splits(*found)
+def items(split: str) -> EvaluationSet:
+    return EvaluationSet("made", "f", split, np.arange(NUM), f"hash {split}", STANDARD)
+
+
+MEASURED = items("test")
+
+
+def choosing(*views: Views) -> Choosing:
+    return Choosing.over_seeds([RouteScorer(view, np.arange(NUM)) for view in views], items("val"))
+
+
+def identity(name: str, left: tuple[str, ...], right: tuple[str, ...]) -> AdapterIdentity:
+    return AdapterIdentity(
+        name=name,
+        left=left,
+        right=right,
+        sides=(*left, *right),
+        base="b",
+        weights="w",
+        preprocessing={},
+        dataset="made",
+        dataset_fingerprint="f",
+        learnt="after the base",
+    )
+
+
+VT = identity("VT", ("video",), ("text",))
+WIDE = identity("T-VA", ("text",), ("video", "audio"))
+VA = identity("VA", ("video",), ("audio",))
 
 
 def report(*, shares: bool, seeds: int = 1, question: Question = TO_BOTH, silent: int = 0) -> ModalityReport:
     views = [
-        SeedViews(
-            seed,
-            f"runs/{seed}",
-            {BASE: tables(100 + seed, shares, silent=silent)},
-            {BASE: tables(200 + seed, shares, silent=silent)},
-        )
-        for seed in range(seeds)
+        SeedViews(seed, {BASE: tables(200 + seed, shares, silent=silent)}, f"runs/{seed}") for seed in range(seeds)
     ]
+    chosen = choosing(*({BASE: tables(100 + seed, shares, silent=silent)} for seed in range(seeds)))
     made = Named(silent=silent)
-    return build_modality_report("made", question, views, made, splits(), effort=EFFORT, grid=COARSE)
+    return build_modality_report("made", question, views, made, chosen, MEASURED, effort=EFFORT, grid=COARSE)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +159,8 @@ def test_useless_audio_is_not_said_to_help(useless: ModalityReport) -> None:
 
 def test_every_number_is_that_of_its_route(helped: ModalityReport) -> None:
     weights = helped.weights["ranks"].weights
-    way = way_fused(TO_BOTH, "ranks", weights, ())
-    results = [evaluate_route({BASE: tables(200 + seed, True)}, way.route, splits().measured) for seed in range(2)]
+    way = way_fused(TO_BOTH, "ranks", weights, {})
+    results = [evaluate_route({BASE: tables(200 + seed, True)}, way.route, MEASURED) for seed in range(2)]
     shown = helped.way("ranks")
     assert shown.estimates["R@10"].value == pytest.approx(np.mean([r.metrics["R@10"].value for r in results]))
     assert list(shown.per_seed.values()) == [pytest.approx(r.metrics["R@10"].value) for r in results]
@@ -172,7 +192,7 @@ def test_several_further_modalities_are_added_one_after_another() -> None:
     assert sum(found.weights.values()) == pytest.approx(1.0)
     assert found.weights["video"] / found.weights["audio"] == pytest.approx(0.8 / 0.2), "proportions are kept"
     assert TO_THREE.added == ("audio", "smell")
-    assert way_sum(TO_THREE, ()).name == "V+A+S sum"
+    assert way_sum(TO_THREE, {}).name == "V+A+S sum"
 
 
 @pytest.mark.parametrize("grid", [(), (0.1, 0.5), (0.0, 0.5, 0.2), (0.0, 1.2)])
@@ -190,14 +210,14 @@ def test_a_task_without_one_wide_side_is_refused(task: str, why: str) -> None:
 
 
 def test_legs_take_the_adapter_of_their_own_pair_and_say_where_there_is_none() -> None:
-    way = way_fused(TO_BOTH, "scores", {"video": 0.7, "audio": 0.3}, ("VT", "T-VA", "VA"))
+    way = way_fused(TO_BOTH, "scores", {"video": 0.7, "audio": 0.3}, {"mine": VT, "T-VA": WIDE, "VT": VA})
     assert [(leg.adapter, leg.query, leg.gallery, leg.weight) for leg in way.route.legs] == [
-        ("VT", ("text",), ("video",), 0.7),
+        ("mine", ("text",), ("video",), 0.7),
         (BASE, ("text",), ("audio",), 0.3),
     ]
-    assert way_sum(TO_BOTH, ("VT", "T-VA")).route.legs[0].adapter == "T-VA"
+    assert way_sum(TO_BOTH, {"VT": VT, "T-VA": WIDE}).route.legs[0].adapter == "T-VA"
     asking = Question(parse_task("VA>T", STANDARD), STANDARD)
-    alone = way_alone(asking, "video", ("VT",))
+    alone = way_alone(asking, "video", {"VT": VT})
     assert [(leg.adapter, leg.query, leg.weight) for leg in alone.route.active] == [("VT", ("video",), 1.0)]
     assert alone.route.silent == ("audio",)
     assert "without audio" in alone.legs
@@ -205,17 +225,17 @@ def test_legs_take_the_adapter_of_their_own_pair_and_say_where_there_is_none() -
 
 def test_weight_zero_is_the_first_modality_alone_and_nothing_changes() -> None:
     views = {BASE: tables(1, True)}
-    nothing = way_fused(TO_BOTH, "scores", {"video": 1.0, "audio": 0.0}, ())
-    first = way_alone(TO_BOTH, "video", ())
-    results = [[evaluate_route(views, way.route, splits().measured)] for way in (first, nothing)]
+    nothing = way_fused(TO_BOTH, "scores", {"video": 1.0, "audio": 0.0}, {})
+    first = way_alone(TO_BOTH, "video", {})
+    results = [[evaluate_route(views, way.route, MEASURED)] for way in (first, nothing)]
     changes = find_changes(results[0], results[1], Named(), text_asks=True)
     assert (changes.won, changes.lost, changes.unchanged, changes.entered, changes.left) == ((), (), NUM, 0, 0)
 
 
 def test_changes_are_those_of_the_ranks_with_ids_and_captions() -> None:
     views = {BASE: tables(1, True)}
-    ways = (way_alone(TO_BOTH, "video", ()), way_fused(TO_BOTH, "scores", {"video": 0.5, "audio": 0.5}, ()))
-    before, after = (evaluate_route(views, way.route, splits().measured) for way in ways)
+    ways = (way_alone(TO_BOTH, "video", {}), way_fused(TO_BOTH, "scores", {"video": 0.5, "audio": 0.5}, {}))
+    before, after = (evaluate_route(views, way.route, MEASURED) for way in ways)
     changes = find_changes([before], [after], Named(), text_asks=True)
     ranks = [result.scores.rank for result in (before, after)]
     assert len(changes.won) == (ranks[1] < ranks[0]).sum()
@@ -236,8 +256,8 @@ def test_changes_are_those_of_the_ranks_with_ids_and_captions() -> None:
 
 def test_the_caption_that_asks_is_named_and_where_text_answers_the_first() -> None:
     views = {BASE: tables(1, True)}
-    ways = (way_alone(TO_BOTH, "video", ()), way_alone(TO_BOTH, "audio", ()))
-    found = [evaluate_route(views, way.route, splits().measured) for way in ways]
+    ways = (way_alone(TO_BOTH, "video", {}), way_alone(TO_BOTH, "audio", {}))
+    found = [evaluate_route(views, way.route, MEASURED) for way in ways]
     second = [replace(result, query_instances=np.ones(NUM, dtype=np.int64)) for result in found]
     for text_asks, number in ((True, 1), (False, 0)):
         changes = find_changes(second[:1], second[1:], Named(several=2), text_asks=text_asks)
@@ -247,10 +267,8 @@ def test_the_caption_that_asks_is_named_and_where_text_answers_the_first() -> No
 
 
 def test_differences_of_one_seed_are_those_of_compare_results_and_of_several_are_matched() -> None:
-    ways = (way_alone(TO_BOTH, "video", ()), way_sum(TO_BOTH, ()))
-    a, b = (
-        [evaluate_route({BASE: tables(seed, True)}, way.route, splits().measured) for seed in range(4)] for way in ways
-    )
+    ways = (way_alone(TO_BOTH, "video", {}), way_sum(TO_BOTH, {}))
+    a, b = ([evaluate_route({BASE: tables(seed, True)}, way.route, MEASURED) for seed in range(4)] for way in ways)
     one = compare_matched(a[:1], b[:1], "R@10", num_resamples=200, num_draws=1000)
     assert one == compare_results(a[:1], b[:1], "R@10", num_resamples=200, num_draws=1000)
     matched, apart = (
@@ -304,15 +322,15 @@ def test_the_answer_at_both_ends_of_the_grid() -> None:
 
 def test_the_best_single_modality_is_compared_too_where_it_is_not_the_first() -> None:
     base = {name: tables(3, True)[other] for name, other in (("video", "audio"), ("audio", "text"), ("text", "text"))}
-    views = [SeedViews(0, "runs/0", {BASE: base}, {BASE: base})]
-    found = build_modality_report("made", TO_BOTH, views, Named(), splits(), effort=EFFORT, grid=COARSE)
+    views, chosen = [SeedViews(0, {BASE: base})], choosing({BASE: base})
+    found = build_modality_report("made", TO_BOTH, views, Named(), chosen, MEASURED, effort=EFFORT, grid=COARSE)
     assert found.best_alone == "A"
     assert found.weights["scores"].of_added > 0
     assert found.difference("A", "V") is not None
     assert found.difference("V+A sum", "A") is not None
     assert found.difference("V", "A") is None, "it is there in the other direction"
-    audio_only = way_fused(TO_BOTH, "ranks", {"video": 0.0, "audio": 1.0}, ())
-    ways = [*(way_alone(TO_BOTH, name, ()) for name in TO_BOTH.several), way_sum(TO_BOTH, ()), audio_only]
+    audio_only = way_fused(TO_BOTH, "ranks", {"video": 0.0, "audio": 1.0}, {})
+    ways = [*(way_alone(TO_BOTH, name, {}) for name in TO_BOTH.several), way_sum(TO_BOTH, {}), audio_only]
     assert list(pairs_compared(ways, "V", "A")) == [
         ("A", "V"),
         ("V+A sum", "V"),
@@ -339,10 +357,11 @@ def test_the_space_under_an_adapter_is_of_the_pairs_it_changes() -> None:
     found = build_modality_report(
         "made",
         TO_BOTH,
-        [SeedViews(0, "r", views, views)],
+        [SeedViews(0, views)],
         Named(),
-        splits(),
-        adapters=("VT",),
+        choosing(views),
+        MEASURED,
+        adapters={"VT": VT, "VA": VA},
         effort=EFFORT,
         grid=COARSE,
     )
@@ -351,6 +370,50 @@ def test_the_space_under_an_adapter_is_of_the_pairs_it_changes() -> None:
     [aligned] = [s for _, s in found.space if s.adapter == "VT" and s.right == ("video",)]
     assert aligned.alignment == pytest.approx(0.0, abs=1e-6)
     assert found.way("alone").legs.startswith("adapter VT")
+    assert found.adapters == ("VT",), "no leg is of the pair VA"
+    assert found.folders == ()
+
+
+def test_an_adapter_serves_by_its_pair_whatever_it_is_called_and_of_two_the_first_is_taken() -> None:
+    given = {"VA": VT, "VT": VA, "second": VT}
+    assert list(serving(TO_BOTH, given)) == ["VA"]
+    assert serving(TO_BOTH, {"VT": VA}) == {}
+    base = tables(5, True)
+    views = {BASE: base, "VA": base}
+    found = build_modality_report(
+        "made",
+        TO_BOTH,
+        [SeedViews(0, views)],
+        Named(),
+        choosing(views),
+        MEASURED,
+        adapters=given,
+        effort=EFFORT,
+        grid=COARSE,
+    )
+    assert found.way("alone").legs.startswith("adapter VA")
+    assert "Of the adapters of one pair, VA and second, legs take the first, VA." in found.notes
+
+
+def test_folds_add_their_queries_however_uneven_they_are_and_notes_say_what_chose() -> None:
+    whole = tables(7, True)
+
+    def part(rows: np.ndarray) -> RouteScorer:
+        return RouteScorer({BASE: {n: EmbeddingTable(t.vectors[rows], rows) for n, t in whole.items()}}, rows)
+
+    scorers = (part(np.arange(10)), part(np.arange(10, NUM)))
+    chosen = Choosing(scorers, "train+val in 2 folds", "train+val in 2 folds (80 items), one model each")
+    way = way_alone(TO_BOTH, "video", {})
+    of_fold = [scorer.rank(way.route).scores.reciprocal_rank for scorer in scorers]
+    assert chosen.score(way) == pytest.approx(np.concatenate(of_fold).mean())
+    assert chosen.score(way) != pytest.approx(np.mean([ranks.mean() for ranks in of_fold]), abs=1e-3)
+    views = [SeedViews(0, {BASE: whole})]
+    found = build_modality_report("made", TO_BOTH, views, Named(), chosen, MEASURED, effort=EFFORT, grid=COARSE)
+    assert found.weights["scores"].curves[0].scores[0] == pytest.approx(chosen.score(way))
+    [note] = [note for note in found.notes if note.startswith("Weights and")]
+    assert "chosen on train+val in 2 folds (80 items), one model each, by mean reciprocal rank;" in note
+    assert "seed" not in note
+    assert "fitted on train+val in 2 folds" in found.answer or "on train+val in 2 folds:" in found.answer
 
 
 def test_page_and_json_hold_everything_and_escape_what_is_foreign(
@@ -389,22 +452,19 @@ def test_captions_that_are_not_stored_are_said_to_be(useless: ModalityReport) ->
     assert ">Caption</th>" not in text
 
 
-def test_a_split_that_was_learnt_from_is_a_caution_on_the_page(useless: ModalityReport) -> None:
-    config = replace(experiment("AVT", 0), fit_splits=("train", "val"), selection=SelectionConfig(split=None))
-    [note] = learnt_notes(config, SplitNames())
-    assert note == "Caution: split val, which weights were fitted on, was also learnt from by this model."
-    assert learnt_notes(experiment("AVT", 0), SplitNames()) == []
+def test_a_caution_stands_on_top_of_the_page(useless: ModalityReport) -> None:
+    note = "Caution: runs/0 learnt from other data."
     text = render_modalities([replace(useless, notes=(note, *useless.notes))])
     assert text.index("Read with care") < text.index(note) < text.index("Every way of answering")
     assert text.count(note) == 1
 
 
 def test_a_report_needs_distinct_seeds_and_two_splits() -> None:
-    views = SeedViews(0, "r", {BASE: tables(1, True)}, {BASE: tables(1, True)})
+    views, chosen = SeedViews(0, {BASE: tables(1, True)}), choosing({BASE: tables(1, True)})
     with pytest.raises(RunError, match="distinct seeds"):
-        build_modality_report("made", TO_BOTH, [views, views], Named(), splits())
+        build_modality_report("made", TO_BOTH, [views, views], Named(), chosen, MEASURED)
     with pytest.raises(RunError, match="distinct seeds"):
-        build_modality_report("made", TO_BOTH, [], Named(), splits())
+        build_modality_report("made", TO_BOTH, [], Named(), chosen, MEASURED)
     with pytest.raises(ConfigError, match="two different splits"):
         SplitNames("test", "test")
     with pytest.raises(RunError, match="no report"):

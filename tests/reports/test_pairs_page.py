@@ -23,7 +23,7 @@ from trichord.reports.pairs.effects import find_comparison, find_effect, find_ef
 from trichord.reports.pairs.heatmap import cell_difference, chosen_adapters, colour_scale, plot_matrix
 from trichord.reports.pairs.marks import is_best, mark
 from trichord.reports.pairs.page import _split, render_pairs_page, write_pairs_page
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION
+from trichord.reports.pairs.report import OWN_FUSION, ROUTED
 from trichord.reports.pairs.terminal import print_pairs
 from trichord.reports.table import PairedRow, Row
 
@@ -109,7 +109,7 @@ def test_every_number_on_the_page_is_in_the_record(page: str, report: PairsRepor
 
 def test_hostile_texts_are_escaped() -> None:
     hostile = "<script>alert('x')</script>\"& $\\frac{1}{$"
-    made = make_report(TWO, (BASE, SAME_FUSION, hostile), mixtures=(hostile,))
+    made = make_report(TWO, (BASE, OWN_FUSION, hostile), mixtures=(hostile,))
     route = replace(made.routes[0], description=hostile, kind=hostile, base_description=hostile)
     made = replace(made, title=hostile, routes=(route,), flags=(hostile,), notes=(hostile,), folders=(hostile,))
     made = replace(made, about={BASE: hostile}, answers=(hostile, hostile), dataset=hostile)
@@ -118,7 +118,7 @@ def test_hostile_texts_are_escaped() -> None:
     assert "script" not in reader.tags
     assert "<script" not in page
     assert hostile in reader.text
-    assert hostile in printed(make_report(TWO, (BASE, SAME_FUSION, hostile)), 300)
+    assert hostile in printed(make_report(TWO, (BASE, OWN_FUSION, hostile)), 300)
     assert "[bold]x[/bold]" in printed(replace(made, notes=("[bold]x[/bold]",)))
 
 
@@ -204,7 +204,7 @@ def test_the_two_effects_are_told_apart(page: str, report: PairsReport) -> None:
     assert "not tested" not in body
     wide = tuple(replace(c, low=-0.9, high=0.9) if c.difference == 0 else c for c in report.comparisons)
     apart = replace(report, comparisons=wide)
-    for rival in (BASE, SAME_FUSION):
+    for rival in (BASE, OWN_FUSION):
         effect = find_effect(ROUTED, rival, "T>A", "R@10", wide, report.rows)
         assert effect is not None
         assert effect.verdict == "same", "seeds that are drawn apart widen an interval, and yet nothing differs"
@@ -266,26 +266,26 @@ def rows_of(values: dict[tuple[str, str], float]) -> tuple[Row, ...]:
 
 
 def answers(tasks: Sequence[str], *comparisons: PairedRow, rows: tuple[Row, ...] = ()) -> tuple[str, ...]:
-    return write_answers((BASE, SAME_FUSION, ROUTED, *RIVALS[2:]), tasks, comparisons, rows)
+    return write_answers((BASE, OWN_FUSION, ROUTED, *RIVALS[2:]), tasks, comparisons, rows)
 
 
 def test_a_null_result_is_said_as_one() -> None:
     found = answers(
         TWO,
-        pair(0.9, -1.2, 3.0, 0.4, rival=SAME_FUSION),
-        pair(-0.2, -1.2, 0.8, 0.9, "V>T", rival=SAME_FUSION),
+        pair(0.9, -1.2, 3.0, 0.4, rival=OWN_FUSION),
+        pair(-0.2, -1.2, 0.8, 0.9, "V>T", rival=OWN_FUSION),
     )
     assert found == (
-        "No difference between adapters and the same base with the same fusion can be shown on any task (largest +0.9 "
+        "No difference between adapters and the base with its own best fusion can be shown on any task (largest +0.9 "
         "points on T>V, interval [−1.2, +3.0]).",
     )
     [alone] = answers(("T>V",), pair(0.9, -1.2, 3.0, 0.4))
     assert alone == "No difference between the routed model and base can be shown on T>V (+0.9 points [−1.2, +3.0])."
     [partly] = answers(TWO, pair(0.9, -1.2, 3.0, 0.4, rival="AV_T"), pair(0, 0, 0, 1.0, "V>T", rival="AV_T"))
     assert partly.endswith("(largest +0.9 points on T>V, interval [−1.2, +3.0]; the same on V>T).")
-    [fused] = answers(TWO, pair(0, 0, 0, 1.0, rival=BASE, a=SAME_FUSION), pair(0, 0, 0, 1.0, "V>T", a=SAME_FUSION))[1:]
+    [fused] = answers(TWO, pair(0, 0, 0, 1.0, rival=BASE, a=OWN_FUSION), pair(0, 0, 0, 1.0, "V>T", a=OWN_FUSION))[1:]
     assert fused == (
-        "Between the base with the fusion of the routes and the base without it there is no difference at all on any "
+        "Between the base with its own best fusion and the base with sides summed there is no difference at all on any "
         "task."
     )
 
@@ -319,12 +319,12 @@ def test_a_win_is_said_as_one_and_limited_to_these_models_where_the_interval_say
 
 
 def test_the_base_comes_first_then_the_two_effects_then_the_rivals() -> None:
-    rows = rows_of({(BASE, "T>V"): 30.0, (SAME_FUSION, "T>V"): 31.0, (ROUTED, "T>V"): 33.0})
+    rows = rows_of({(BASE, "T>V"): 30.0, (OWN_FUSION, "T>V"): 31.0, (ROUTED, "T>V"): 33.0})
     found = answers(
         ("T>V",),
         pair(1, 0.5, 1.5, 0.01, rival="VT_A"),
         pair(1, 0.5, 1.5, 0.01, rival="AV_T"),
-        pair(2, 0.5, 2.5, 0.01, rival=SAME_FUSION),
+        pair(2, 0.5, 2.5, 0.01, rival=OWN_FUSION),
         pair(3, 0.5, 3.5, 0.01),
         rows=rows,
     )

@@ -98,6 +98,8 @@ def test_an_adapter_run_leaves_its_base_alone_and_says_what_it_is(
     assert identity.base == base.identity == status["model"]
     assert status["adapters"] == {"VT": identity.hash}
     assert (identity.dataset, identity.dataset_fingerprint) == (dataset.spec.name, dataset.fingerprint())
+    config = adapted.record().config
+    assert (identity.fit_splits, identity.selected_on) == (config.fit_splits, config.selection.split)
     stage, before = status["stages"][0], RunDirectory(base_folder).status()["stages"][0]
     assert set(stage["frozen"]) == {"video", "text"}
     assert stage["handover"] == {name: before["handover"][name] for name in ("video", "text")}

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def shared(folder: Path) -> Model:
 @pytest.fixture
 def model(shared: Model) -> Iterator[Model]:
     yield shared
-    shared.routes = {}
+    shared.unload_routes()
     for name in shared.adapters[3:]:
         shared.delete_adapter(name)
 
@@ -95,7 +96,7 @@ def test_a_missing_adapter_never_means_none(model: Model) -> None:
         model.encode_query({"text": TEXT}, route="T>V")
     with pytest.raises(ConfigError, match="asks for the adapter 'TV', which is not loaded"):
         model.encode_query({"text": TEXT}, route="T>V", adapter="TV")
-    with pytest.raises(ConfigError, match="is of the pair audio with text, which is not that of T>V"):
+    with pytest.raises(ConfigError, match="pulls audio towards text, another pair than T>V asks for"):
         model.encode_query({"text": TEXT}, route="T>V", adapter="AT")
     with pytest.raises(ConfigError, match=r"changes text only, so under it A>V is that of the base"):
         model.encode_query({"audio": AUDIO}, route="A>V", adapter="VTq")
@@ -279,9 +280,135 @@ def test_routes_that_do_not_belong_are_refused_and_leave_nothing(model: Model, t
     refused({"adapters": {}}, r"names \['AT', 'VT'\], which are not among the adapters")
     identity = plain["adapters"]["VT"]
     refused({"adapters": {**plain["adapters"], "VX": identity}}, r"need the adapter 'VX' .*load it first")
-    refused({"adapters": {**plain["adapters"], "VT": {**identity, "weights": "x"}}}, "'VT' that is loaded is another")
+    other = replace(bank.identity("VT"), weights="x").to_dict()
+    refused({"adapters": {**plain["adapters"], "VT": other}}, "'VT' that is loaded is another")
+    refused({"adapters": {**plain["adapters"], "VT": {**identity, "weights": "x"}}}, "not what was saved")
     mixtures = [MixtureConfig(name="both", members=("VT", "AT"), weights=(1.0, 1.0)).to_dict()]
     refused({"mixtures": mixtures, "routes": {"V>T": plain["routes"]["T>VA"]}}, "answers another task", ConfigError)
+
+
+@pytest.fixture
+def fresh(folder: Path) -> Model:
+    """For tests that change its adapters."""
+    model = trichord.load(folder / "run", device="cpu")
+    for name in ("VT", "AT", "VTq"):
+        model.load_adapter(folder / name)
+    return model
+
+
+def routes_with(model: Model, path: Path, *weights: float) -> Path:
+    """T>VA by two adapters, T>V by a mixture of them, if weights are given, and A>T by one."""
+    spelled = {"T>VA": TWO_LEGS, "A>T": alone(parse_task("A>T", STANDARD), "AT")}
+    mixtures: tuple[MixtureConfig, ...] = ()
+    if weights:
+        mixtures = (MixtureConfig(name="both", members=("VT", "AT"), weights=weights),)
+        spelled["T>V"] = alone(parse_task("T>V", STANDARD), "both")
+    write_routes(
+        path,
+        Routes(
+            base=model.identity,
+            routes=spelled,
+            mixtures=mixtures,
+            adapters={name: model.bank.identity(name) for name in ("VT", "AT")},
+        ),
+    )
+    return path
+
+
+def test_a_loaded_route_is_refused_under_another_adapter_of_the_name(
+    fresh: Model, folder: Path, tmp_path: Path
+) -> None:
+    model = fresh
+    model.load_routes(routes_with(model, tmp_path / "routes.json"))
+    expected = model.encode_query({"text": TEXT}, route="T>VA")
+    model.delete_adapter("VT")
+    with pytest.raises(RunError, match=r"needs the adapter 'VT' .*no longer loaded; load it again"):
+        model.encode_query({"text": TEXT}, route="T>VA")
+    model.load_adapter(folder / "VTq", "VT")
+    for refused in (
+        lambda: model.encode_query({"text": TEXT}, route="T>VA"),
+        lambda: model.stamp("T>VA", "gallery"),
+        lambda: model.find_route("T>VA"),
+    ):
+        with pytest.raises(RunError, match=r"was loaded with another adapter 'VT' .*than the one that has this name"):
+            refused()
+    assert model.encode_query({"audio": AUDIO}, route="A>T").shape == (6, model.dim)  # names the other adapter alone
+    assert model.find_route("T>VA", "VT").adapters == ("VT",)  # asked for by name, and given
+    model.delete_adapter("VT")
+    model.load_adapter(folder / "VT")
+    np.testing.assert_array_equal(model.encode_query({"text": TEXT}, route="T>VA"), expected)
+
+
+def test_a_mixture_of_routes_is_theirs(fresh: Model, folder: Path, tmp_path: Path) -> None:
+    model, path = fresh, tmp_path / "routes.json"
+    model.load_routes(routes_with(model, path, 0.5, 0.5))
+    model.delete_adapter("VT")  # the mixture is made, and does not need its members
+    assert model.encode_query({"text": TEXT}, route="T>V").shape == (6, model.dim)
+    model.load_adapter(folder / "VT")
+    model.delete_adapter("both")
+    model.load_adapter(folder / "VTq", "both")
+    with pytest.raises(RunError, match="another adapter 'both'"):
+        model.encode_query({"text": TEXT}, route="T>V")
+    with pytest.raises(ConfigError, match="the name 'both' is taken"):
+        model.load_routes(path)
+    assert set(model.routes) == {"T>VA", "A>T", "T>V"}
+    model.unload_routes()
+    assert (model.routes, model.adapters) == ({}, ("AT", "VTq", "VT", "both"))
+
+
+def test_routes_replace_those_before_them(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "routes.json"
+    model.load_routes(routes_with(model, path, 0.5, 0.5))
+    first = model.encode_query({"text": TEXT}, route="T>V")
+    model.load_routes(path)
+    np.testing.assert_array_equal(model.encode_query({"text": TEXT}, route="T>V"), first)
+    assert model.adapters == ("VT", "AT", "VTq", "both")
+    model.load_routes(routes_with(model, path, 1.0, -0.5))
+    second = model.encode_query({"text": TEXT}, route="T>V")
+    assert np.abs(second - first).max() > 0.01
+    # One that fails after the former mixture was taken away, and the new one made, puts all back.
+    plain, stamp = read_json(routes_with(model, path, 0.5, 0.5)), model.stamp("T>V", "query")
+    write_json(path, {**plain, "routes": {**plain["routes"], "V>T": plain["routes"]["T>VA"]}})
+    with pytest.raises(ConfigError, match="answers another task"):
+        model.load_routes(path)
+    assert set(model.routes) == {"T>VA", "A>T", "T>V"}
+    np.testing.assert_array_equal(model.encode_query({"text": TEXT}, route="T>V"), second)
+    assert model.stamp("T>V", "query") == stamp
+    model.load_routes(routes_with(model, path))
+    assert (set(model.routes), model.adapters) == ({"T>VA", "A>T"}, ("VT", "AT", "VTq"))
+
+
+def test_an_adapter_whose_record_was_changed_is_refused(model: Model, folder: Path, tmp_path: Path) -> None:
+    """An adapter of sound and text that says it is of pictures and text would answer T>V."""
+    shutil.copytree(folder / "AT", tmp_path / "AT")
+    record = tmp_path / "AT" / "adapter_identity.json"
+    plain = read_json(record)
+    for change, message in (
+        ({"left": ["video"], "right": ["text"]}, "cannot change audio, which is not of its pair"),
+        ({"left": ["video", "audio"]}, "not what was saved"),
+        ({"left": [], "right": []}, "not what was saved"),
+    ):
+        write_json(record, {**plain, **change})
+        with pytest.raises(RunError, match=message):
+            model.load_adapter(tmp_path / "AT", "mine")
+    write_json(record, plain)
+    assert model.load_adapter(tmp_path / "AT", "mine") == "mine"
+
+
+def test_threads_share_a_model(model: Model) -> None:
+    names = ("VT", "AT", "base")
+    expected = {name: model.encode({"text": TEXT}, adapter=name)["text"] for name in names}
+
+    def work(name: str) -> bool:
+        return all(
+            np.array_equal(model.encode({"text": TEXT}, adapter=name, batch_size=2)["text"], in_parts[name])
+            for _ in range(10)
+        )
+
+    in_parts = {name: model.encode({"text": TEXT}, adapter=name, batch_size=2)["text"] for name in names}
+    assert all(np.abs(expected[name] - in_parts[name]).max() < 1e-5 for name in names)
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert list(pool.map(work, names)) == [True] * 3
 
 
 def test_a_run_brings_the_adapters_that_it_learnt(folder: Path, tmp_path: Path) -> None:

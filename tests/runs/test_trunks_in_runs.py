@@ -13,6 +13,7 @@ from trichord.adapters.settings import LowRankConfig
 from trichord.data import Dataset
 from trichord.data.writing import ModalityArrays, write_dataset
 from trichord.encoders.resdavenet import ResDAVEnet
+from trichord.errors import RunError
 from trichord.modality import Pair
 from trichord.recipes.adapt import Adaptation, adapt
 from trichord.recipes.mcn import LAPTOP, mcn_fixed
@@ -148,3 +149,25 @@ def test_a_cache_that_would_be_too_large_is_not_made(base: Model, dataset: Datas
     options = replace(OPTIONS, largest_cache=40 * 6 * 4 - 1)
     run = run_experiment(experiment(base, dataset), dataset, tmp_path / "run", options=options, initial=base)
     assert cached(run) == {}
+
+
+@pytest.mark.parametrize("began_cached", [True, False])
+def test_a_run_goes_on_as_it_began_or_says_why_it_cannot(
+    began_cached: bool, base: Model, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = experiment(base, dataset), tmp_path / "run"
+    options = [replace(OPTIONS, checkpoint_steps=1, cache_trunks=cache) for cache in (began_cached, not began_cached)]
+
+    def stop(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trichord.runs.recorder.Recorder.after_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(config, dataset, out, options=options[0], initial=base)
+    if began_cached:
+        with pytest.raises(RunError, match="began with outputs of audio that were computed beforehand"):
+            run_experiment(config, dataset, out, options=options[1], initial=base)
+        assert cached(run_experiment(config, dataset, out, options=options[0], initial=base)) == {"audio": "trunk"}
+    else:
+        assert cached(run_experiment(config, dataset, out, options=options[1], initial=base)) == {}

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from trichord.errors import ConfigError, RunError
 from trichord.runs.search import search, top_fused, top_rows
 from trichord.runs.stamps import Space, Stamp
-from trichord.runs.vectors import VectorFile, join_vectors, load_vectors, save_vectors
+from trichord.runs.vectors import VectorFile, load_vectors, save_vectors
 from trichord.training.checkpoint import load_tensors, save_tensors
 
 VIDEO, TEXT = (Space(legs=({name: "base"},), preprocessing={name: "p"}) for name in ("video", "text"))
@@ -51,7 +51,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not what was saved"):
         load_vectors(path)
     save_file({"vectors": torch.ones(2, 8)}, path)
-    with pytest.raises(RunError, match=r"holds no vectors of format 1 \(found format None"):
+    with pytest.raises(RunError, match=r"holds no vectors of format 2 \(found format None"):
         load_vectors(path)
     path.write_bytes(whole)
     tensors, note = load_tensors(path)
@@ -77,14 +77,19 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         replace(file, vectors=wrong)
 
 
-def test_only_files_of_one_space_are_joined() -> None:
-    joined = join_vectors([drawn(4), drawn(3, first=2)])
-    assert len(joined) == 7
-    assert joined.ids[4] == "clip-2é"
-    with pytest.raises(RunError, match="different spaces and cannot be put together"):
-        join_vectors([drawn(4), drawn(4, replace(GALLERY, base="c"), first=2)])
-    with pytest.raises(RunError, match="'clip-0é', instance 0, is there twice"):
-        join_vectors([drawn(4), drawn(4)])
+@pytest.mark.parametrize(
+    "change",
+    [{"base": "c"}, {"weights": [0.5]}, {"rank_constant": 60.0}, {"route": "T>V (VT)"}, {"names": {"x": "VT"}}],
+)
+def test_a_changed_stamp_is_found(change: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    save_vectors(path, drawn(4))
+    tensors, note = load_tensors(path)
+    save_tensors(path, tensors, {**note, "stamp": {**note["stamp"], **change}})
+    with pytest.raises(RunError, match=r"v\.safetensors: vectors or stamp are not what was saved"):
+        load_vectors(path)
+    save_tensors(path, tensors, note)
+    assert load_vectors(path).stamp == GALLERY
 
 
 def test_search_is_exact_and_ties_keep_the_order_of_the_gallery(monkeypatch: pytest.MonkeyPatch) -> None:

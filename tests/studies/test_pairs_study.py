@@ -16,7 +16,7 @@ from trichord.data import Dataset
 from trichord.errors import ConfigError, DataError
 from trichord.metrics.bootstrap import holm
 from trichord.modality import Pair
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION
+from trichord.reports.pairs.report import ONE_ALONE, OWN_FUSION, ROUTED, SAME_FUSION
 from trichord.runs import RunDirectory, RunOptions
 from trichord.runs.routes_file import read_routes
 from trichord.studies import machine
@@ -71,15 +71,17 @@ def test_the_json_has_everything(outcome: PairsOutcome, folder: Path) -> None:
     assert set(ways) == {"after the base", "together with the base"}
     assert sorted(ways.values()) == [False, True]
     other = next(name for name, chosen in ways.items() if not chosen)
-    labels = [ROUTED, BASE, SAME_FUSION, f"routed, {other}", "VT", "specialists"]
+    shared = ["shared weights, same fusion"] if ways["together with the base"] else []
+    labels = [ROUTED, BASE, OWN_FUSION, SAME_FUSION, ONE_ALONE, *shared, f"routed, {other}", "VT", "specialists"]
     assert list(table["entries"]) == labels
     assert {row["entry"] for row in table["rows"]} == set(labels)
     for label in ("specialists", "VT"):  # neither has what VA>T needs
         assert {row["task"] for row in table["rows"] if row["entry"] == label} == {"T>V"}
+    assert {row["task"] for row in table["rows"] if row["entry"] == ONE_ALONE} == {"VA>T"}
     assert {row["metric"] for row in table["rows"]} == {"R@1", "R@5", "R@10", "MedR", "MeanR", "MRR"}
     assert all(set(row["per_seed"]) == {"0", "1"} for row in table["rows"])
     assert {pair["b"] for pair in table["paired"] if pair["a"] == ROUTED} == set(labels) - {ROUTED}
-    assert {(pair["a"], pair["b"]) for pair in table["paired"] if pair["a"] != ROUTED} == {(SAME_FUSION, BASE)}
+    assert {(pair["a"], pair["b"]) for pair in table["paired"] if pair["a"] != ROUTED} == {(OWN_FUSION, BASE)}
     families: dict[tuple[str, str, str], list[dict]] = {}
     for pair in table["paired"]:
         families.setdefault((pair["a"], pair["b"], pair["metric"]), []).append(pair)
@@ -97,12 +99,12 @@ def test_the_json_has_everything(outcome: PairsOutcome, folder: Path) -> None:
 def test_the_effects_of_fusion_and_of_adapters_add_up(outcome: PairsOutcome) -> None:
     report = outcome.report
     for task in TASKS:
-        routed, base, fused = (report.row(label, task, "R@10").mean for label in (ROUTED, BASE, SAME_FUSION))
-        whole, adapters = (report.comparison(rival, task, "R@10").difference for rival in (BASE, SAME_FUSION))
+        routed, base, fused = (report.row(label, task, "R@10").mean for label in (ROUTED, BASE, OWN_FUSION))
+        whole, adapters = (report.comparison(rival, task, "R@10").difference for rival in (BASE, OWN_FUSION))
         fusion = next(
             c.difference
             for c in report.comparisons
-            if (c.a, c.b, c.task, c.metric) == (SAME_FUSION, BASE, task, "R@10")
+            if (c.a, c.b, c.task, c.metric) == (OWN_FUSION, BASE, task, "R@10")
         )
         assert whole == pytest.approx(routed - base)
         assert fusion == pytest.approx(fused - base)

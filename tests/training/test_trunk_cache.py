@@ -27,7 +27,15 @@ from trichord.runs.preprocessing import preprocessing_of
 from trichord.training.optimization import OptimizerConfig, build_optimizer
 from trichord.training.source import BatchSource
 from trichord.training.system import AdapterView, System
-from trichord.training.trunk_cache import CachedDataset, CachedOutputs, cache_outputs, cacheable_depth
+from trichord.training.trunk_cache import (
+    CachedDataset,
+    CachedOutputs,
+    CacheKey,
+    cache_outputs,
+    cacheable_depth,
+    open_cache,
+    write_cache,
+)
 
 NAMES = ("audio", "text")
 NUM_ITEMS = 40
@@ -365,3 +373,44 @@ def test_values_of_another_width_or_an_encoder_without_trunk_are_refused() -> No
         compute_above(model.encoder("audio"), torch.zeros(2, 3), "trunk")
     with pytest.raises(ConfigError, match="no trunk"):
         compute_below(model.encoder("text"), model.encoder("text").empty_features(), "trunk")
+
+
+KEY = CacheKey(modality="audio", depth="trunk", weights="w", settings="s", training=True, dataset="d", instances="i")
+
+
+def test_runs_that_share_a_folder_find_a_whole_cache_at_every_moment(tmp_path: Path) -> None:
+    """Values computed on other machines differ in their last bits; each record is of its own."""
+
+    def fill(number: float, meanwhile: Callable[[], None] = lambda: None) -> Callable[[np.ndarray], None]:
+        def filled(values: np.ndarray) -> None:
+            values[:] = number
+            meanwhile()
+
+        return filled
+
+    def second() -> None:
+        assert open_cache(tmp_path, KEY, (3, 2)) is None
+        write_cache(tmp_path, KEY, (3, 2), fill(2.0))
+
+    write_cache(tmp_path, KEY, (3, 2), fill(1.0, second))
+    found = open_cache(tmp_path, KEY, (3, 2))
+    assert found is not None
+    assert (found == 2.0).all(), "what was finished first is kept"
+
+    def still_there() -> None:
+        again = open_cache(tmp_path, KEY, (3, 2))
+        assert again is not None
+        assert (again == 2.0).all()
+
+    write_cache(tmp_path, KEY, (3, 2), fill(3.0, still_there))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_record_of_values_elsewhere_is_none(tmp_path: Path) -> None:
+    write_cache(tmp_path / "in", KEY, (3, 2), lambda values: values.fill(1.0))
+    record = tmp_path / "in" / f"{KEY.name}.json"
+    for content in ("../" * 3, None, 5, "0" * 16):
+        record.write_text(json.dumps({**json.loads(record.read_text()), "content": content}))
+        assert open_cache(tmp_path / "in", KEY, (3, 2)) is None
+    record.write_text("[]")
+    assert open_cache(tmp_path / "in", KEY, (3, 2)) is None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from trichord.adapters.exclusive import exclusive
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.lora import LowRank
 from trichord.adapters.mixing import MixtureConfig, mix, mixed_identity
@@ -24,6 +26,9 @@ from trichord.shapes import Tensor
 
 class AdapterBank:
     """Adapters over one joint encoder.
+
+    Threads may share it: each of its methods, and a block of `using`, waits until no other thread is in one. Calls of
+    the encoder itself outside `using` are not guarded.
 
     Args:
         encoder: the base; its layers are wrapped in place when the first adapter comes, its weights stay what they are.
@@ -43,6 +48,16 @@ class AdapterBank:
     def names(self) -> tuple[str, ...]:
         """Names of the adapters, in the order they came; the base is none of them."""
         return tuple(self._identities)
+
+    @property
+    def identities(self) -> dict[str, AdapterIdentity]:
+        """Name -> identity of every adapter."""
+        return dict(self._identities)
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Hold it where adapters must stay what they are over several calls; other threads wait meanwhile."""
+        return self._low_rank.lock
 
     @property
     def merged(self) -> str | None:
@@ -80,6 +95,7 @@ class AdapterBank:
         saved, identity = read_adapter(Path(folder))
         return self.add(saved, identity, name, str(folder))
 
+    @exclusive
     def add(self, saved: SavedAdapter, identity: AdapterIdentity, name: str | None = None, origin: str = "") -> str:
         """Add an adapter and return the name it goes by; see `load`."""
         name, origin = name or identity.name, origin or identity.name
@@ -97,6 +113,7 @@ class AdapterBank:
         self._identities[name] = identity
         return name
 
+    @exclusive
     def remove(self, name: str) -> None:
         """Take an adapter out of memory; raise `ConfigError` while it is used."""
         self.identity(name)
@@ -104,6 +121,7 @@ class AdapterBank:
         self._low_rank.detach(name)
         del self._identities[name]
 
+    @exclusive
     def saved(self, name: str) -> SavedAdapter:
         """Return an adapter's own part, for writing it elsewhere."""
         self.identity(name)
@@ -116,11 +134,13 @@ class AdapterBank:
         Raises:
             ConfigError: the name is not loaded, or an adapter is merged at the time.
         """
-        self.require(name)
-        self._check_unmerged()
-        with self._low_rank.active(*(() if name == BASE else (name,))):
-            yield self.encoder
+        with self.lock:
+            self.require(name)
+            self._check_unmerged()
+            with self._low_rank.active(*(() if name == BASE else (name,))):
+                yield self.encoder
 
+    @exclusive
     def encode(
         self,
         features: Mapping[str, Features],
@@ -163,6 +183,16 @@ class AdapterBank:
             {name: target for part in parts for name, target in part.targets.items()},
         )
 
+    def mixable(self, name: str) -> bool:
+        """Whether an adapter can be a member of a mixture; one that decomposes its weights (DoRA) cannot.
+
+        Raises:
+            ConfigError: it is not loaded; the base is no adapter.
+        """
+        self.identity(name)
+        return self._low_rank.mixable(name)
+
+    @exclusive
     def mix(self, mixture: MixtureConfig) -> str:
         """Add an adapter made of others, for this bank's lifetime, and return its name.
 
@@ -180,6 +210,7 @@ class AdapterBank:
         )
         return mixture.name
 
+    @exclusive
     def merge(self, name: str) -> None:
         """Merge an adapter into the weights until `unmerge`; nothing else can be used meanwhile.
 
@@ -190,6 +221,7 @@ class AdapterBank:
         self._check_unmerged()
         self._clean, self._merged = self._low_rank.merge(name), name
 
+    @exclusive
     def unmerge(self) -> None:
         """Put the clean copies of the weights back, bit for bit."""
         if self._merged is None:
@@ -197,6 +229,7 @@ class AdapterBank:
         self._low_rank.restore(self._clean)
         self._clean, self._merged = {}, None
 
+    @exclusive
     def export(self, name: str) -> JointEncoder:
         """Return a plain copy of the encoder into whose weights an adapter is merged (`BASE`: a copy of the base)."""
         self.require(name)

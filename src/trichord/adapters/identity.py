@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from trichord.errors import RunError
+from trichord.errors import ConfigError, RunError
 from trichord.files import hash_json, read_json, write_json
 from trichord.modality import Pair
 
-ADAPTER_FORMAT = 1
+ADAPTER_FORMAT = 2
 IDENTITY_FILE = "adapter_identity.json"
-LISTS = frozenset({"left", "right", "sides"})
+LISTS = frozenset({"left", "right", "sides", "fit_splits"})
+BESIDES = ("adapter_format", "record_hash")
+"""What the file holds beside the fields: its format, and the hash of all fields."""
+AND = " and "
+"""Joins what the members of a mixture bring each for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,13 @@ class AdapterIdentity:
         dataset: name of the data it was learnt from.
         dataset_fingerprint: hash of their content.
         learnt: "after the base", "together with the base", or how a mixture was made.
+        fit_splits: splits of the data it was learnt from; of a mixture, those of all members. Empty where there were
+            none, as for matrices drawn at random. Whoever reads a file is always told.
+        selected_on: split on which its best epoch was found; None where none was; of a mixture, those of its members
+            joined by `AND`.
+
+    Raises:
+        ConfigError: no side or one twice, half a pair, or sides that are not of the pair.
     """
 
     name: str
@@ -42,6 +53,21 @@ class AdapterIdentity:
     dataset: str
     dataset_fingerprint: str
     learnt: str
+    fit_splits: tuple[str, ...] = ()
+    selected_on: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sides or len(set(self.sides)) != len(self.sides) or bool(self.left) != bool(self.right):
+            raise ConfigError(
+                f"an adapter has a side or more, each once, and both sides of its pair or none; got the sides "
+                f"{list(self.sides)} and the pair {list(self.left)}, {list(self.right)}"
+            )
+        strange = sorted(set(self.sides) - {*self.left, *self.right})
+        if self.left and strange:
+            raise ConfigError(
+                f"the adapter {self.name} of {AND.join(self.left)} with {AND.join(self.right)} cannot change "
+                f"{AND.join(strange)}, which is not of its pair"
+            )
 
     @property
     def pair(self) -> Pair | None:
@@ -50,8 +76,17 @@ class AdapterIdentity:
 
     @property
     def hash(self) -> str:
-        """Hash of all that decides its vectors: base, own tensors, sides."""
-        return hash_json({"base": self.base, "weights": self.weights, "sides": list(self.sides)})
+        """Hash of all that decides its vectors and what they are for; names and data may differ."""
+        return hash_json(
+            {
+                "base": self.base,
+                "weights": self.weights,
+                "sides": list(self.sides),
+                "left": list(self.left),
+                "right": list(self.right),
+                "preprocessing": dict(self.preprocessing),
+            }
+        )
 
     def describe_sides(self) -> str:
         """Say which sides it changes, and what that means for vectors that are stored already."""
@@ -62,8 +97,9 @@ class AdapterIdentity:
         return f"changes {changed} only: stored vectors of {' and '.join(still)} stay valid"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {"adapter_format": ADAPTER_FORMAT, **asdict(self)}
+        """Return plain data, and a hash of all fields, by which a change of any of them is found."""
+        values = asdict(self)
+        return {"adapter_format": ADAPTER_FORMAT, **values, "record_hash": hash_json(values)}
 
     def save(self, folder: Path) -> None:
         """Write adapter_identity.json."""
@@ -71,14 +107,14 @@ class AdapterIdentity:
 
 
 def identity_from_dict(data: Mapping[str, Any], origin: Path | str) -> AdapterIdentity:
-    """Rebuild an identity from plain data; raise `RunError` naming the file when it is of another format."""
+    """Rebuild an identity from plain data; raise `RunError` naming the file when it is not what was saved."""
     known = {field.name for field in fields(AdapterIdentity)}
-    if data.get("adapter_format") != ADAPTER_FORMAT or set(data) != {*known, "adapter_format"}:
+    if data.get("adapter_format") != ADAPTER_FORMAT or set(data) != {*known, *BESIDES}:
         raise RunError(
             f"{origin}: adapter format {data.get('adapter_format')!r}, this version reads {ADAPTER_FORMAT} with the "
             f"fields {sorted(known)}; learn the adapter again, or use the version that wrote it"
         )
-    texts = [name for name in sorted(known - LISTS - {"preprocessing"}) if not isinstance(data[name], str)]
+    texts = [name for name in sorted(known - LISTS - {"preprocessing"}) if not _is_text(name, data[name])]
     lists = [name for name in sorted(LISTS) if not _is_texts(data[name])]
     settings = data["preprocessing"]
     if texts or lists or not isinstance(settings, dict) or not _is_texts([*settings.values()]):
@@ -86,10 +122,21 @@ def identity_from_dict(data: Mapping[str, Any], origin: Path | str) -> AdapterId
             f"{origin}: {', '.join([*texts, *lists]) or 'preprocessing'} is of another kind than it was saved; restore "
             "the file, or learn the adapter again"
         )
-    if not data["sides"] or len(set(data["sides"])) != len(data["sides"]) or bool(data["left"]) != bool(data["right"]):
-        raise RunError(f"{origin}: an adapter has a side or more, each once, and both sides of its pair or none")
     values: dict[str, Any] = {name: tuple(data[name]) if name in LISTS else data[name] for name in known}
-    return AdapterIdentity(**values)
+    try:
+        identity = AdapterIdentity(**values)
+    except ConfigError as error:
+        raise RunError(f"{origin}: {error}; restore the file, or learn the adapter again") from error
+    if data["record_hash"] != hash_json(asdict(identity)):
+        raise RunError(
+            f"{origin}: the record of the adapter {identity.name} is not what was saved (another hash than "
+            f"{data['record_hash']}); restore the file, or learn the adapter again"
+        )
+    return identity
+
+
+def _is_text(name: str, value: Any) -> bool:
+    return isinstance(value, str) or (name == "selected_on" and value is None)
 
 
 def _is_texts(value: Any) -> bool:

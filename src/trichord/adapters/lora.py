@@ -15,11 +15,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import RLock
 from typing import Any
 
 import torch
 from torch import nn
 
+from trichord.adapters.exclusive import exclusive
 from trichord.adapters.rows import Rows, add_by_rows, check_consecutive
 from trichord.adapters.saved import Description, SavedAdapter, check_tensors, describe
 from trichord.adapters.settings import LowRankConfig
@@ -71,6 +73,10 @@ def magnitudes(module: nn.Module) -> tuple[str, ...]:
 class LowRank:
     """The low-rank matrices in a module.
 
+    Which adapters are active is written in the layers, and so there is one answer for all threads: blocks of `active`
+    and `active_rows` exclude each other between threads, and changes wait for them. Calls of the module itself outside
+    such a block are not guarded: in several threads, name the base as `active()`.
+
     Args:
         module: changed in place once the first adapter is attached; until then it is left alone. Its weights are never
             changed but by `merge`.
@@ -81,6 +87,8 @@ class LowRank:
         self._tuner: Any = None  # A peft.LoraModel once an adapter is attached.
         self._layers: tuple[Any, ...] = ()
         self._active: tuple[str, ...] = ()
+        self.lock = RLock()
+        """Held as long as adapters are active or matrices change; one thread may take it again within."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,6 +133,7 @@ class LowRank:
                 )
         return layers
 
+    @exclusive
     def attach(self, name: str, config: LowRankConfig, within: Sequence[str] = ("",), seed: int = 0) -> None:
         """Put the matrices of one more adapter beside the weights; what is active stays active.
 
@@ -161,6 +170,7 @@ class LowRank:
             weight.data = storage.copy_(values)
         self._attach_start(name, config, targets)
 
+    @exclusive
     def attach_saved(self, name: str, saved: SavedAdapter, origin: str) -> None:
         """Attach an adapter that was saved.
 
@@ -199,6 +209,7 @@ class LowRank:
         check_tensors(saved.tensors, shapes, origin)
         return found
 
+    @exclusive
     def attach_factors(self, name: str, changes: Mapping[str, Factors]) -> None:
         """Attach an adapter of scale 1 that makes given changes.
 
@@ -221,6 +232,7 @@ class LowRank:
         self._attach(name, _lora_config(LowRankConfig(rank=rank, alpha=float(rank))), tuple(changes), 0)
         self._fill(name, tensors)
 
+    @exclusive
     def detach(self, name: str) -> None:
         """Take an adapter's matrices away; raise `ConfigError` while it is active."""
         self.require(name)
@@ -238,8 +250,7 @@ class LowRank:
         Raises:
             ConfigError: it is not attached, or decomposes the weights (DoRA): its change is no product of matrices.
         """
-        self.require(name)
-        if self._settings(name).use_dora:
+        if not self.mixable(name):
             raise ConfigError(f"{name!r} decomposes its weights (DoRA) and cannot be mixed; fuse scores instead")
         changes: dict[str, Factors] = {}
         for key, layer in self._named_layers(name):
@@ -251,6 +262,11 @@ class LowRank:
                 right.append(matrix_a.to(wide))
             changes[key] = Factors(torch.cat(left, dim=1), torch.cat(right))
         return changes
+
+    def mixable(self, name: str) -> bool:
+        """Whether an adapter's change is a product of matrices, which `factors` gives: not so where DoRA is learnt."""
+        self.require(name)
+        return not self._settings(name).use_dora
 
     def learn(self, names: Collection[str]) -> None:
         """Let the matrices of the named adapters learn and freeze those of all others; other weights are left alone."""
@@ -264,19 +280,21 @@ class LowRank:
     def active(self, *names: str) -> Iterator[None]:
         """Let rows pass through the named adapters (their changes add up) while the block runs; afterwards as before.
 
-        Its time does not depend on how many adapters are attached.
+        Its time does not depend on how many adapters are attached. Other threads wait at blocks of their own until it
+        ends.
 
         Raises:
             ConfigError: a name is not attached.
         """
-        self.require(*names)
-        before, self._active = self._active, names
-        self._activate()
-        try:
-            yield
-        finally:
-            self._active = before
-            self._activate()
+        with self.lock:
+            self.require(*names)
+            before, self._active = self._active, names
+            try:
+                self._activate()
+                yield
+            finally:
+                self._active = before
+                self._activate()
 
     @contextmanager
     def active_rows(self, rows: Sequence[Rows]) -> Iterator[None]:
@@ -291,15 +309,15 @@ class LowRank:
         Raises:
             ConfigError: a name is not attached, rows are not consecutive, or a layer sees another number of them.
         """
-        self.require(*{group.adapter for group in rows if group.adapter is not None})
         check_consecutive(rows)
-        parts = [
-            (own, slice(group.first, group.last))
-            for group in rows
-            if group.adapter is not None
-            for own in self._with_starts([group.adapter])
-        ]
         with self.active():
+            self.require(*{group.adapter for group in rows if group.adapter is not None})
+            parts = [
+                (own, slice(group.first, group.last))
+                for group in rows
+                if group.adapter is not None
+                for own in self._with_starts([group.adapter])
+            ]
             hooks = [layer.register_forward_hook(partial(add_by_rows, parts, rows[-1].last)) for layer in self._layers]
             try:
                 yield
@@ -312,12 +330,14 @@ class LowRank:
         self.require(name)
         return self._stored(name)
 
+    @exclusive
     def saved(self, name: str) -> SavedAdapter:
         """Return copies of an adapter's tensors, and its settings."""
         tensors = {key: tensor.clone() for key, tensor in self.tensors(name).items()}
         settings = {key: _plain(value) for key, value in self._settings(name).to_dict().items()}
         return SavedAdapter({**settings, "inference_mode": True}, tensors)
 
+    @exclusive
     def merged(self, *names: str) -> nn.Module:
         """Return a copy of the module without adapters, into whose weights the named ones are merged, if any."""
         self.require(*names)
@@ -330,6 +350,7 @@ class LowRank:
         merged: nn.Module = twin.merge_and_unload(safe_merge=True, adapter_names=self._with_starts(names))
         return merged
 
+    @exclusive
     def merge(self, name: str) -> dict[str, Tensor]:
         """Add an adapter's change to the weights, in place, and return copies of these as they were.
 
@@ -351,6 +372,7 @@ class LowRank:
                 layer.merged_adapters.clear()
         return clean
 
+    @exclusive
     def restore(self, clean: Mapping[str, Tensor]) -> None:
         """Put weights that `merge` returned back, bit for bit."""
         with torch.no_grad():

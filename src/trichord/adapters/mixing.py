@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from trichord.adapters.identity import AdapterIdentity
+from trichord.adapters.identity import AND, AdapterIdentity
 from trichord.adapters.lora import Factors, LowRank
 from trichord.config import Config
 from trichord.errors import ConfigError
@@ -152,6 +152,7 @@ def mixed_identity(mixture: MixtureConfig, members: Sequence[AdapterIdentity], w
         weights: hash of its tensors and settings.
     """
     first = members[0]
+    selected = dict.fromkeys(member.selected_on for member in members if member.selected_on is not None)
     parts = ", ".join(f"{weight:g} x {member}" for member, weight in zip(mixture.members, mixture.weights, strict=True))
     return AdapterIdentity(
         name=mixture.name,
@@ -161,7 +162,9 @@ def mixed_identity(mixture: MixtureConfig, members: Sequence[AdapterIdentity], w
         base=first.base,
         weights=weights,
         preprocessing={side: settings for member in members for side, settings in member.preprocessing.items()},
-        dataset=" and ".join(dict.fromkeys(member.dataset for member in members)),
-        dataset_fingerprint=" and ".join(dict.fromkeys(member.dataset_fingerprint for member in members)),
+        dataset=AND.join(dict.fromkeys(member.dataset for member in members)),
+        dataset_fingerprint=AND.join(dict.fromkeys(member.dataset_fingerprint for member in members)),
         learnt=f"{mixture.kind} of {parts}",
+        fit_splits=tuple(dict.fromkeys(split for member in members for split in member.fit_splits)),
+        selected_on=AND.join(selected) or None,
     )

@@ -37,6 +37,11 @@ def own_tensors(module: nn.Module, adapters: Collection[str]) -> frozenset[str]:
     return frozenset(key for key, own in found.items() if own is not None and own[2] in adapters)
 
 
+def num_parameters(module: nn.Module) -> int:
+    """Count the parameters of a module as it was without adapters; buffers, such as batch statistics, are none."""
+    return sum(tensor.numel() for name, tensor in module.named_parameters() if not OWN.search(f".{name}"))
+
+
 def find_layers(module: nn.Module) -> dict[str, nn.Module]:
     """Return name -> layer of all that could get matrices, whether or not they have some.
 

@@ -21,7 +21,7 @@ from trichord.objectives import (
     PairObjectiveConfig,
     SigmoidContrastConfig,
 )
-from trichord.recipes.adapt import Adaptation, adapt
+from trichord.recipes.adapt import SMALL, Adaptation, adapt
 from trichord.reports import build_table, load_entries, print_table
 from trichord.runs import RunOptions, run_experiment
 
@@ -57,7 +57,7 @@ class Adapt:
     data: Path
     out: Path
     sides: str | None = None
-    low_rank: LowRankConfig = LowRankConfig()
+    low_rank: LowRankConfig = SMALL
     objective: Literal["as the base", "infonce", "masked margin softmax", "sigmoid"] = "as the base"
     learning_rate: float | None = None
     epochs: int | None = None

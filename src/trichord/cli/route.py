@@ -43,7 +43,7 @@ class Route:
     validation: str = "val"
     split: str = "test"
     tasks: tuple[str, ...] = ()
-    rule: Rule = "best"
+    rule: Rule = "one standard error"
     json: bool = False
 
 

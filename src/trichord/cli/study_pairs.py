@@ -16,7 +16,7 @@ from trichord.data.planted_routes import planted_routes
 from trichord.evaluation.choice import Rule
 from trichord.modality import Modality, Pair, all_pairs, all_tasks, parse_pair
 from trichord.recipes import find_recipe, planted
-from trichord.recipes.adapt import Adaptation
+from trichord.recipes.adapt import SMALL, Adaptation
 from trichord.reports.pairs.terminal import print_pairs
 from trichord.runs import RunOptions
 from trichord.runs.routes_file import read_routes
@@ -64,10 +64,10 @@ class StudyPairs:
     orders: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     recipe: str = "heads"
-    low_rank: LowRankConfig = LowRankConfig()
+    low_rank: LowRankConfig = SMALL
     learning_rate: float | None = None
     epochs: int | None = None
-    rule: Rule = "best"
+    rule: Rule = "one standard error"
     folds: int | None = None
     no_refit: bool = False
     no_together: bool = False

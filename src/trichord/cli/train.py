@@ -12,7 +12,7 @@ from trichord.data import Dataset
 from trichord.dist import is_main
 from trichord.modality import parse_pair
 from trichord.recipes import find_recipe
-from trichord.recipes.adapt import together
+from trichord.recipes.adapt import SMALL, together
 from trichord.reports import build_table, load_entries, print_table
 from trichord.runs import RunOptions, run_experiment
 
@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> None:
     order = first.order or "".join(modality.letter for modality in dataset.modalities)
     recipe = find_recipe(first.recipe)(dataset.spec, order, first.seed)
     if first.adapters:
-        recipe = together(recipe, [parse_pair(pair, recipe.modalities) for pair in first.adapters])
+        recipe = together(recipe, [parse_pair(pair, recipe.modalities) for pair in first.adapters], SMALL)
     command, config = parse_with_configuration(Train, recipe, arguments, PROGRAM)
     directory = run_experiment(config, dataset, command.out, recipe=recipe, options=command.options)
     if not is_main():

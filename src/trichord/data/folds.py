@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from trichord.data.dataset import TABLE_FILE, Dataset
 from trichord.data.table import read_table
-from trichord.errors import ConfigError
+from trichord.errors import ConfigError, DataError
 from trichord.files import write_atomically
 from trichord.randomness import numpy_generator
 
@@ -25,7 +26,8 @@ def write_folds(
 
     In fold k, a part of the items of the named splits is the split "val" and the rest of them "train"; every item of
     another split is "left out", so that nothing that is done with a fold can touch it. Items of one source video stay
-    together. Written again, the same folds come out.
+    together. Written again, the same folds come out; links that lead elsewhere, because the data were moved, are
+    replaced.
 
     Args:
         dataset: the data.
@@ -36,24 +38,30 @@ def write_folds(
 
     Raises:
         ConfigError: fewer than two folds, or fewer sources (items, where none are named) than folds.
+        DataError: other data lie where these were opened, or a file stands where a link belongs.
     """
     rows = dataset.split(*splits)
     table = read_table(dataset.path / TABLE_FILE)
+    if table.column("id").to_pylist() != dataset.ids:
+        raise DataError(
+            "the table holds other items than when the data were opened",
+            file=dataset.path / TABLE_FILE,
+            remedy="open the data again",
+        )
     held = deal(_groups(table)[rows], number, seed)
     folds = []
     for fold in range(number):
         path = folder / f"fold-{fold}"
         path.mkdir(parents=True, exist_ok=True)
-        for entry in dataset.path.iterdir():
-            link = path / entry.name
-            if entry.name != TABLE_FILE and not entry.name.startswith(".") and not link.is_symlink():
-                link.symlink_to(entry.resolve())
+        _link_arrays(dataset.path, path)
         named = np.full(len(table), LEFT_OUT, dtype=object)
         named[rows] = np.where(held == fold, HELD, LEARNT)
         column = table.column_names.index("split")
         dealt = table.set_column(column, "split", pa.array(named.tolist(), pa.large_string()))
         _write_table(path / TABLE_FILE, dealt)
-        folds.append(Dataset.open(path))
+        fold_data = Dataset.open(path)
+        _check_links(dataset.path, path)
+        folds.append(fold_data)
     return tuple(folds)
 
 
@@ -86,6 +94,43 @@ def _groups(table: pa.Table) -> np.ndarray:
         return np.array(ids, dtype=object)
     sources = table.column("source").to_pylist()
     return np.array([f"source {s}" if s else f"item {i}" for s, i in zip(sources, ids, strict=True)], dtype=object)
+
+
+def _linked(data: Path) -> dict[str, Path]:
+    """Return name -> file or folder of all that folds share with their data."""
+    shared = (entry for entry in data.iterdir() if entry.name != TABLE_FILE and not entry.name.startswith("."))
+    return {entry.name: entry.resolve() for entry in shared}
+
+
+def _link_arrays(data: Path, fold: Path) -> None:
+    """Link a fold to all that the data hold but their table, and take away links to what they do not hold."""
+    wanted = _linked(data)
+    for name, target in wanted.items():
+        link = fold / name
+        if link.exists() and not link.is_symlink():
+            raise DataError(
+                "a fold links to the arrays of its data, and here is a file of its own",
+                file=link,
+                remedy="take it away, or write the folds elsewhere",
+            )
+        if not link.is_symlink() or link.resolve() != target:
+            temporary = fold / f".{name}.{os.getpid()}.link"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            os.replace(temporary, link)
+    for entry in fold.iterdir():
+        if entry.is_symlink() and not entry.name.startswith(".") and entry.name not in wanted:
+            entry.unlink()
+
+
+def _check_links(data: Path, fold: Path) -> None:
+    """Raise `DataError` unless all that a fold was opened with, but its table, is that of the data."""
+    if _linked(fold) != _linked(data):
+        raise DataError(
+            f"the fold does not hold the arrays of {data}; something else wrote here or there meanwhile",
+            file=fold,
+            remedy="write the folds again",
+        )
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -32,6 +32,13 @@ class Candidate:
     kind: Kind
 
     @property
+    def alone(self) -> bool:
+        """Whether it ranks by one modality on either side only."""
+        return len({(*leg.query, *leg.gallery) for leg in self.route.active}) == 1 and all(
+            len(leg.query) == len(leg.gallery) == 1 for leg in self.route.active
+        )
+
+    @property
     def adapted(self) -> bool:
         """Whether an adapter takes part."""
         return set(self.route.adapters) != {BASE}
@@ -43,7 +50,8 @@ def candidates(task: Task, adapters: Mapping[str, AdapterIdentity]) -> tuple[Can
     An adapter takes part where one side of its pair meets the query and the other the gallery; so does a mixture that
     changes either. A side of several modalities is answered by their sum, and by each of them alone with every weight
     of `WEIGHTS`, 0 and 1 included: leaving one out is always among the ways. Each of them alone passes through the base
-    or the adapter of just this pair: every further name would multiply the ways, and the luck of the best of them.
+    or the adapter of just this pair: every further name would multiply the ways, and the luck of the best of them. Each
+    way of answering with one of them only is a way of the whole task too, the others being left out by weight 0.
 
     Args:
         task: the task.
@@ -95,10 +103,29 @@ def _composite(task: Task, adapters: Mapping[str, AdapterIdentity]) -> Iterator[
         legs = [replace(leg, adapter=n, weight=w) for leg, n, w in zip(bare, names, weights, strict=True)]
         if any(leg.weight == 0 and leg.adapter != BASE for leg in legs):
             continue  # a leg that is left out is the same whatever adapter it names
-        alone = sum(leg.weight > 0 for leg in legs) == 1
-        yield Candidate(_route(task, legs), "single" if alone else "weighted scores")
-        if not alone:
+        if sum(leg.weight > 0 for leg in legs) > 1:
+            yield Candidate(_route(task, legs), "weighted scores")
             yield Candidate(replace(_route(task, legs), fusion="ranks"), "fused ranks")
+    for leg in bare:
+        for candidate in _single(leg.task, adapters):
+            yield Candidate(lifted(candidate.route, task), candidate.kind)
+
+
+def lifted(route: RouteConfig, task: Task) -> RouteConfig:
+    """Return a route of a part of a task as a route of the task: what it does not use has a leg of weight 0."""
+    silent = {*task.query, *task.gallery} - {name for leg in route.legs for name in (*leg.query, *leg.gallery)}
+    first = route.legs[0]
+    legs = [
+        LegConfig(
+            adapter=BASE,
+            query=(name,) if name in task.query else first.query,
+            gallery=(name,) if name in task.gallery else first.gallery,
+            weight=0.0,
+        )
+        for name in (*task.query, *task.gallery)
+        if name in silent
+    ]
+    return replace(route, query=task.query, gallery=task.gallery, legs=(*route.legs, *legs))
 
 
 def _shares(count: int) -> Iterator[tuple[float, ...]]:

@@ -1,4 +1,4 @@
-"""Choosing a task's route on the validation split."""
+"""Choosing a task's route on the validation split: every further piece has to earn its place."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from trichord.errors import ProtocolError
 from trichord.evaluation.candidates import Candidate, candidates
 from trichord.evaluation.routes import RouteScorer
 from trichord.modality import Modality, Task, spell_task
-from trichord.shapes import Float
+from trichord.shapes import Float, Int
 
-Rule = Literal["best", "one standard error"]
+Rule = Literal["one standard error", "best"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class Choice:
         base: the best way without an adapter, and its mean reciprocal rank.
         base_mrr: see `base`.
         num_tried: how many ways were compared.
-        standard_error: of the paired difference between the best way and the chosen one; where these are one, between
-            it and `base`.
+        standard_error: of the paired difference between the way with the highest and `base`, over items.
     """
 
     task: str
@@ -58,12 +57,24 @@ class Choice:
         }
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """A candidate with the reciprocal ranks of all queries."""
+
+    candidate: Candidate
+    values: Float[np.ndarray, " queries"]
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+
 def choose_route(
     scorers: Sequence[RouteScorer],
     task: Task,
     adapters: Mapping[str, AdapterIdentity],
     known: Sequence[Modality],
-    rule: Rule = "best",
+    rule: Rule = "one standard error",
     usable: Callable[[Candidate], bool] = lambda _: True,
 ) -> Choice:
     """Choose among all candidates by mean reciprocal rank on the validation split, one choice for all seeds.
@@ -77,8 +88,10 @@ def choose_route(
         task: the task.
         adapters: identities of what may be used, those of the first seed.
         known: all modalities, for spelling.
-        rule: "best"; or "one standard error": the first candidate, in the order of `candidates`, that is not further
-            behind the best than one standard error of their paired difference (Breiman et al. 1984, section 3.4.3).
+        rule: "best" takes the highest, which among many ways owes something to luck. "one standard error" starts from
+            the best way of one modality on either side over the base, goes on to the best of several modalities only
+            if it is ahead by more than one standard error of their paired difference, and from there to the best way
+            with adapters only if that is, in turn (after Breiman et al. 1984, section 3.4.3).
         usable: candidates it is false for are left out.
 
     Raises:
@@ -88,33 +101,56 @@ def choose_route(
     if not listed or not scorers:
         raise ProtocolError(f"there is nothing to choose from for {spell_task(task, known)}")
     try:
-        values = [_values(scorers, candidate) for candidate in listed]
+        items = _items(scorers, listed[0])
+        tried = [_Tried(candidate, _values(scorers, candidate)) for candidate in listed]
     except ProtocolError as error:
         raise ProtocolError(f"choosing a route for {spell_task(task, known)}: {error}") from error
-    means = np.array([value.mean() for value in values])
-    best = int(np.argmax(means))
-    errors = [_standard_error(values[best] - value) for value in values]
-    chosen = best
-    if rule == "one standard error":
-        chosen = next(i for i, mean in enumerate(means) if means[best] - mean <= errors[i])
-    bare = [i for i, candidate in enumerate(listed) if not candidate.adapted]
-    base = max(bare, key=lambda i: (means[i], -i)) if bare else chosen
-    other = chosen if chosen != best else base
+    best = max(tried, key=lambda one: one.mean)
+    bare = [one for one in tried if not one.candidate.adapted] or tried
+    base = _earned([[one for one in bare if one.candidate.alone], bare], items, rule)
+    chosen = _earned([[base], [one for one in tried if one.candidate.adapted]], items, rule)
     return Choice(
         task=spell_task(task, known),
-        candidate=listed[chosen],
-        mrr=float(means[chosen]),
-        best_mrr=float(means[best]),
-        base=listed[base],
-        base_mrr=float(means[base]),
+        candidate=chosen.candidate,
+        mrr=chosen.mean,
+        best_mrr=best.mean,
+        base=base.candidate,
+        base_mrr=base.mean,
         num_tried=len(listed),
-        standard_error=errors[other],
+        standard_error=standard_error(best.values - base.values, items),
     )
 
 
+def _earned(levels: Sequence[Sequence[_Tried]], items: np.ndarray, rule: Rule) -> _Tried:
+    """Return the best of the first level, or of a later one that is ahead of it by more than the rule asks for."""
+    chosen: _Tried | None = None
+    for level in levels:
+        if not level:
+            continue
+        best = max(level, key=lambda one: one.mean)
+        if chosen is None:
+            chosen = best
+            continue
+        asked = standard_error(best.values - chosen.values, items) if rule == "one standard error" else 0.0
+        if best.mean - chosen.mean > asked:
+            chosen = best
+    assert chosen is not None, "some level has a candidate"
+    return chosen
+
+
 def mean_reciprocal_rank(scorers: Sequence[RouteScorer], candidate: Candidate) -> float:
-    """Return a candidate's mean reciprocal rank over queries and seeds."""
+    """Return a candidate's mean reciprocal rank over all queries, averaged over models that ranked the same ones."""
     return float(_values(scorers, candidate).mean())
+
+
+def standard_error(differences: Float[np.ndarray, " queries"], items: Int[np.ndarray, " queries"]) -> float:
+    """Return the standard error of a mean over queries, those of one item being together; infinite for one item."""
+    _, item_of = np.unique(items, return_inverse=True)
+    count = int(item_of.max()) + 1
+    if count < 2:
+        return float("inf")
+    sums = np.bincount(item_of, weights=differences - differences.mean())
+    return float(np.sqrt(count / (count - 1) * np.square(sums).sum()) / len(differences))
 
 
 def _values(scorers: Sequence[RouteScorer], candidate: Candidate) -> Float[np.ndarray, " queries"]:
@@ -126,6 +162,12 @@ def _values(scorers: Sequence[RouteScorer], candidate: Candidate) -> Float[np.nd
     return np.concatenate([np.mean(of_items, axis=0) for of_items in ranked.values()])
 
 
-def _standard_error(differences: Float[np.ndarray, " queries"]) -> float:
-    count = len(differences)
-    return float(differences.std(ddof=1) / np.sqrt(count)) if count > 1 else float("inf")
+def _items(scorers: Sequence[RouteScorer], candidate: Candidate) -> Int[np.ndarray, " queries"]:
+    """Return (queries,) the item of each of the values, told apart over folds."""
+    of_items: dict[bytes, np.ndarray] = {}
+    for scorer in scorers:
+        key = scorer.items.tobytes()
+        if key not in of_items:
+            positions = scorer.rank(candidate.route).positions
+            of_items[key] = positions + sum(int(found.max()) + 1 for found in of_items.values())
+    return np.concatenate(list(of_items.values()))

@@ -10,7 +10,6 @@ from typing import Literal
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
 from trichord.config import Config
-from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, nearest
 from trichord.modality import STANDARD, Modality, Task, spell_task
 
@@ -144,9 +143,9 @@ class RouteConfig(Config):
 
 
 def check_route(
-    route: RouteConfig, dataset: Dataset, adapters: Mapping[str, AdapterIdentity], *, strict: bool = True
+    route: RouteConfig, known: Sequence[Modality], adapters: Mapping[str, AdapterIdentity], *, strict: bool = True
 ) -> None:
-    """Raise unless a route suits the data and the adapters at hand.
+    """Raise unless a route suits the modalities and the adapters at hand.
 
     An adapter that changes no modality of its leg is always refused: it would be the base under another name. Where
     `strict`, so is an adapter of another pair than the leg's: its pair must have one side that meets the leg's query
@@ -156,30 +155,30 @@ def check_route(
 
     Args:
         route: the route.
-        dataset: the data it shall rank.
+        known: modalities of the model or of the data it shall rank, and their letters.
         adapters: name -> identity of every adapter that is loaded.
         strict: whether adapters of other pairs are refused; for every route that somebody hands in.
 
     Raises:
-        ConfigError: a modality the data lack, an adapter that is not loaded or does not suit its leg.
+        ConfigError: a modality that is not among the known, an adapter that is not loaded or does not suit its leg.
     """
-    known = {modality.name: modality for modality in dataset.modalities}
+    names = [modality.name for modality in known]
     for name in (*route.query, *route.gallery):
-        if name not in known:
+        if name not in names:
             raise ConfigError(
-                f"the route {_task_in_names(route)} names {name!r}, which {dataset.spec.name} has not "
-                f"({nearest(name, list(known))}). Take data that have it, or a route of a task without it"
+                f"the route {_task_in_names(route)} names {name!r}, which is not at hand; {nearest(name, names)}. Take "
+                "a route of a task without it"
             )
     for leg in route.active:
         if leg.adapter == BASE:
             continue
-        spelled = f"the route {route.describe(dataset.modalities)}"
+        spelled = f"the route {route.describe(known)}"
         if leg.adapter not in adapters:
             raise ConfigError(
                 f"{spelled} asks for the adapter {leg.adapter!r}, which is not loaded; "
                 f"{nearest(leg.adapter, (BASE, *adapters))}"
             )
-        identity, legwise = adapters[leg.adapter], spell_task(leg.task, dataset.modalities)
+        identity, legwise = adapters[leg.adapter], spell_task(leg.task, known)
         if not _changes(identity, leg):
             raise ConfigError(
                 f"{spelled}: the adapter {leg.adapter!r} changes {' and '.join(identity.sides)} only, so under it "

@@ -26,6 +26,11 @@ from trichord.runs import ExperimentConfig, Model, SelectionConfig
 __all__ = ["Adaptation", "adapt", "specialise", "together"]
 
 
+# Chosen on validation clips of vine (five folds) and grid words, see docs/results.md; at the published width of MCN one
+# percent of the weights.
+SMALL = LowRankConfig(rank=32, alpha=32, dropout=0.3)
+
+
 @dataclass(frozen=True)
 class Adaptation:
     """How an adapter is learnt.
@@ -40,7 +45,7 @@ class Adaptation:
         epochs: passes over the data; None: as many as the base's last stage.
     """
 
-    low_rank: LowRankConfig = LowRankConfig()
+    low_rank: LowRankConfig = SMALL
     objective: PairObjectiveConfig | None = None
     sides: tuple[str, ...] = ()
     learning_rate: float | None = None

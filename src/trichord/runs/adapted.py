@@ -131,6 +131,8 @@ def save_adapters(
             dataset=dataset.spec.name,
             dataset_fingerprint=dataset.fingerprint(),
             learnt=TOGETHER if config.trains_base else AFTER,
+            fit_splits=config.fit_splits,
+            selected_on=config.selection.split,
         )
         write_adapter(folders[name], saved, identity)
         hashes[name] = identity.hash

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,16 +14,15 @@ from trichord.adapters.identity import IDENTITY_FILE, load_identity
 from trichord.adapters.settings import BASE
 from trichord.encoders import JointEncoder
 from trichord.errors import ConfigError, RunError, nearest
-from trichord.evaluation.route import RouteConfig
+from trichord.evaluation.route import RouteConfig, check_route
 from trichord.files import hash_tensors
-from trichord.modality import spell_task
 from trichord.runs.directory import RunDirectory
 from trichord.runs.encoding import Adapters, Encoding, one_each
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.inputs import Inputs, Item, num_rows, read_columns
+from trichord.runs.loaded_routes import LoadedRoutes
 from trichord.runs.preprocessing import preprocessing_of
-from trichord.runs.routes_file import read_routes
-from trichord.runs.routing import check_members, check_model, find_route, make_stamp
+from trichord.runs.routing import find_route, make_stamp
 from trichord.runs.side_vectors import SideName, summed
 from trichord.runs.stamps import Stamp
 from trichord.shapes import Tensor
@@ -36,7 +34,8 @@ Vectors = np.ndarray | torch.Tensor
 class Model:
     """A trained joint encoder, and the adapters over it.
 
-    There is no adapter "that is set": every call says which it means.
+    There is no adapter "that is set": every call says which it means. Threads may share a model: one encodes at a time,
+    and adapters stay what they are meanwhile.
 
     Args:
         config: the experiment it came from.
@@ -47,7 +46,9 @@ class Model:
     def __init__(self, config: ExperimentConfig, encoder: JointEncoder, identity: str) -> None:
         self.config, self.encoder, self.identity = config, encoder.eval(), identity
         self.preprocessing: Mapping[str, str] = preprocessing_of(config.model)
-        self.routes: dict[str, RouteConfig] = {}
+        self.bank = AdapterBank(self.encoder, identity, self.preprocessing)
+        """Its adapters."""
+        self._loaded = LoadedRoutes(self.bank, config.modalities)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -59,10 +60,10 @@ class Model:
         """Width of the joint space."""
         return self.encoder.dim
 
-    @cached_property
-    def bank(self) -> AdapterBank:
-        """Its adapters."""
-        return AdapterBank(self.encoder, self.identity, self.preprocessing)
+    @property
+    def routes(self) -> Mapping[str, RouteConfig]:
+        """The loaded routes: spelled task -> its route."""
+        return self._loaded.routes
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -78,31 +79,23 @@ class Model:
         return self.bank.load(folder, name)
 
     def delete_adapter(self, name: str) -> None:
-        """Take an adapter out of memory; routes that name it are refused from then on."""
+        """Take an adapter out of memory; loaded routes that name it are refused until the same one is loaded again."""
         self.bank.remove(name)
 
     def load_routes(self, path: str | Path) -> None:
-        """Load routes.json in place of the routes there are, and make the mixtures it names.
+        """Load routes.json in place of the routes there are and their mixtures, and make the mixtures it names.
+
+        On an error all is as before.
 
         Raises:
             RunError: it is of another base, or an adapter it names is not loaded or is another one.
             ConfigError: a route does not suit the model, or the name of a mixture is taken.
         """
-        found = read_routes(path)
-        check_members(found, self.bank, str(path))
-        made: list[str] = []
-        try:
-            for mixture in found.mixtures:
-                made.append(self.bank.mix(mixture))
-            for task, route in found.routes.items():
-                check_model(route, self.bank, self.config.modalities)
-                if spell_task(route.task, self.config.modalities) != task:
-                    raise ConfigError(f"{path}: the route of {task} answers another task; choose the routes again")
-        except ConfigError:
-            for name in reversed(made):
-                self.bank.remove(name)
-            raise
-        self.routes = dict(found.routes)
+        self._loaded.load(path)
+
+    def unload_routes(self) -> None:
+        """Forget the loaded routes, and take the mixtures made for them out of memory."""
+        self._loaded.unload()
 
     def find_route(self, route: str | RouteConfig, adapter: str | None = None) -> RouteConfig:
         """Return the route that answers a spelled task, or the given one, after a check that the model can.
@@ -114,10 +107,13 @@ class Model:
         Raises:
             ConfigError: there is none, or it names modalities or adapters that the model lacks or that are of another
                 pair.
+            RunError: it is a loaded route, and an adapter it names has gone since, or another took its name.
         """
         known = self.config.modalities
         found = find_route(route, adapter, known=known, routes=self.routes, adapters=self.adapters)
-        check_model(found, self.bank, known)
+        if isinstance(route, str) and adapter is None:
+            self._loaded.check_adapters(found)
+        check_route(found, known, self.bank.identities)
         return found
 
     def stamp(self, route: str | RouteConfig, side: SideName, *, adapter: str | None = None) -> Stamp:
@@ -218,26 +214,27 @@ class Model:
         for name in columns:
             if not self.supports(name):
                 raise ConfigError(f"this model has no {name!r} encoder; {nearest(name, self.modalities)}")
-        encoding = Encoding(self.bank, batch_size, show_progress_bar)
-        if route is not None:
-            if side is None or not (adapter is None or isinstance(adapter, str)):
-                wrong = "one adapter" if side else "which side of it the inputs are: side='query' or side='gallery'"
-                raise ConfigError(f"with a route, say {wrong}")
-            found = encoding.side(columns, self.find_route(route, adapter), side)
-            return self._given_back(torch.from_numpy(found), convert_to_tensor)
-        if side is not None:
-            raise ConfigError(f"side={side!r} is a side of a route; name the route too, as in route='T>V'")
-        asked = self._asked(adapter)
-        if not isinstance(inputs, Mapping):
-            rows = num_rows(columns)
-            parts = {name: encoding.held(name, values, one_each(asked, rows)) for name, values in columns.items()}
-            return self._given_back(torch.from_numpy(summed(parts).vectors), convert_to_tensor)
-        results: dict[str, Vectors] = {}
-        for name, values in columns.items():
-            vectors = encoding.rows(name, dict(enumerate(values)), one_each(asked, len(values)))
-            normalized = torch.nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors
-            results[name] = self._given_back(normalized, convert_to_tensor)
-        return results
+        with self.bank.lock:
+            encoding = Encoding(self.bank, batch_size, show_progress_bar)
+            if route is not None:
+                if side is None or not (adapter is None or isinstance(adapter, str)):
+                    wrong = "one adapter" if side else "which side of it the inputs are: side='query' or side='gallery'"
+                    raise ConfigError(f"with a route, say {wrong}")
+                found = encoding.side(columns, self.find_route(route, adapter), side)
+                return self._given_back(torch.from_numpy(found), convert_to_tensor)
+            if side is not None:
+                raise ConfigError(f"side={side!r} is a side of a route; name the route too, as in route='T>V'")
+            asked = self._asked(adapter)
+            if not isinstance(inputs, Mapping):
+                rows = num_rows(columns)
+                parts = {name: encoding.held(name, values, one_each(asked, rows)) for name, values in columns.items()}
+                return self._given_back(torch.from_numpy(summed(parts).vectors), convert_to_tensor)
+            results: dict[str, Vectors] = {}
+            for name, values in columns.items():
+                vectors = encoding.rows(name, dict(enumerate(values)), one_each(asked, len(values)))
+                normalized = torch.nn.functional.normalize(vectors, dim=1) if normalize_embeddings else vectors
+                results[name] = self._given_back(normalized, convert_to_tensor)
+            return results
 
     def encode_query(self, inputs: Inputs | Sequence[Item], *, route: str | RouteConfig, **options: Any) -> Vectors:
         """Encode the query side of a route; see `encode`."""

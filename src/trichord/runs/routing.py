@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from trichord.adapters.bank import AdapterBank
 from trichord.adapters.identity import AdapterIdentity
 from trichord.adapters.settings import BASE
-from trichord.errors import ConfigError, RunError, nearest
-from trichord.evaluation.route import LegConfig, RouteConfig, serves
+from trichord.errors import ConfigError, nearest
+from trichord.evaluation.route import LegConfig, RouteConfig
 from trichord.modality import Modality, Task, parse_task, spell_task
-from trichord.runs.routes_file import Routes
 from trichord.runs.side_vectors import SideName, by_ranks, find_makers, shares
 from trichord.runs.stamps import Space, Stamp
 
@@ -62,58 +61,6 @@ def find_route(
             "the adapter"
         )
     return alone(task, BASE)
-
-
-def check_model(route: RouteConfig, bank: AdapterBank, known: Sequence[Modality]) -> None:
-    """Raise `ConfigError` unless a model can answer a route: its modalities, and adapters of the pairs of its legs.
-
-    A mixture has no pair; it must change a modality of its leg, as every adapter must.
-    """
-    names = [modality.name for modality in known]
-    for name in (*route.query, *route.gallery):
-        if name not in names:
-            raise ConfigError(f"the route names {name!r}, which this model has no encoder for; {nearest(name, names)}")
-    for leg in route.active:
-        if leg.adapter == BASE:
-            continue
-        spelled, task = f"the route {route.describe(known)}", spell_task(leg.task, known)
-        if leg.adapter not in bank.names:
-            raise ConfigError(
-                f"{spelled} asks for the adapter {leg.adapter!r}, which is not loaded; "
-                f"{nearest(leg.adapter, (BASE, *bank.names))}"
-            )
-        identity = bank.identity(leg.adapter)
-        if not set(identity.sides) & {*leg.query, *leg.gallery}:
-            raise ConfigError(
-                f"{spelled}: the adapter {leg.adapter!r} changes {' and '.join(identity.sides)} only, so under it "
-                f"{task} is that of the base; say {BASE!r}, or name another adapter"
-            )
-        if not serves(identity, leg):
-            raise ConfigError(
-                f"{spelled}: the adapter {leg.adapter!r} is of the pair {' and '.join(identity.left)} with "
-                f"{' and '.join(identity.right)}, which is not that of {task}; name the adapter of that pair, or "
-                f"{BASE!r}"
-            )
-
-
-def check_members(found: Routes, bank: AdapterBank, path: str) -> None:
-    """Raise `RunError` unless routes are over this base, and the adapters they name are loaded and the same."""
-    if found.base != bank.base:
-        raise RunError(
-            f"{path}: the routes are over the base {found.base}, this model is {bank.base}; load the base they belong "
-            "to, or choose routes for this one"
-        )
-    for name, identity in found.adapters.items():
-        if name not in bank.names:
-            raise RunError(
-                f"{path}: the routes need the adapter {name!r} ({identity.hash}), which is not loaded; load it first: "
-                "model.load_adapter(FOLDER)"
-            )
-        if bank.identity(name).hash != identity.hash:
-            raise RunError(
-                f"{path}: the adapter {name!r} that is loaded is another one ({bank.identity(name).hash}) than the "
-                f"routes were chosen with ({identity.hash}); load that one, or choose the routes again"
-            )
 
 
 def make_stamp(

@@ -197,7 +197,9 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
         memory["seconds"] = 0.0
     items = run.dataset.split(*config.fit_splits)
     folder = run.options.cache_folder or run.directory.cache_folder
-    data = stage_data(system, config, stage, run.dataset, folder, run.options)
+    before = None if checkpoint is None else memory.get("cached")
+    data = stage_data(system, config, stage, run.dataset, folder, run.options, before)
+    memory["cached"] = dict(data.depths)
     source = BatchSource(
         data.learning, items, stage.modalities, stage.batch_size, config.seed, number, stage.items_per_source
     )
@@ -228,7 +230,6 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     if stage.keep == "best" and recorder.best:
         load_state(run.model, recorder.best)
     if is_main():
-        memory["cached"] = dict(data.depths)
         record_stage(run, number, memory, source)
 
 

@@ -11,6 +11,7 @@ from trichord.curricula import training_mode
 from trichord.data import Dataset
 from trichord.dist import barrier, is_main
 from trichord.encoders.beforehand import Depth
+from trichord.errors import RunError
 from trichord.evaluation.embed import evaluating
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.options import RunOptions
@@ -37,7 +38,13 @@ class StageData:
 
 
 def stage_data(
-    system: System, config: ExperimentConfig, stage: StageConfig, dataset: Dataset, folder: Path, options: RunOptions
+    system: System,
+    config: ExperimentConfig,
+    stage: StageConfig,
+    dataset: Dataset,
+    folder: Path,
+    options: RunOptions,
+    before: Mapping[str, Depth] | None = None,
 ) -> StageData:
     """Return the data of a stage, with the outputs of still trunks in place of what they are computed from.
 
@@ -51,14 +58,38 @@ def stage_data(
         dataset: the data.
         folder: where caches lie.
         options: whether to cache, and how much.
+        before: the depths of a stage that goes on: what was not computed beforehand then is not now. None: it begins.
+
+    Raises:
+        RunError: the stage went by outputs that were computed beforehand, and these options do not allow it now.
     """
+    found = _find_data(system, config, stage, dataset, folder, options, before)
+    missing = sorted(set(before or {}) - set(found.depths))
+    if missing:
+        raise RunError(
+            f"this stage began with outputs of {' and '.join(missing)} that were computed beforehand, and cannot have "
+            "them now; to go on with the same numbers, take the options it began with (cache_trunks, largest_cache)"
+        )
+    return found
+
+
+def _find_data(
+    system: System,
+    config: ExperimentConfig,
+    stage: StageConfig,
+    dataset: Dataset,
+    folder: Path,
+    options: RunOptions,
+    before: Mapping[str, Depth] | None,
+) -> StageData:
     model = system.model
     system.train()
     training_mode(model.encoders, stage.train, adapted(system))
     # Heads on pooled vectors are about as fast as reading what they would give.
     long = [name for name in stage.modalities if model.encoder(name).sequences]
     found = {name: cacheable_depth(model.encoder(name)) for name in long}
-    depths = {name: depth for name, depth in found.items() if depth is not None}
+    known = {name: depth for name, depth in found.items() if depth is not None}
+    depths = {name: depth for name, depth in known.items() if before is None or before.get(name) == depth}
     if not options.cache_trunks or not depths:
         return StageData(dataset, dataset, {})
     if not is_main():

@@ -5,12 +5,12 @@
 | vectors | (rows, width) float32 |
 | ids, id_ends | the ids in UTF-8, one after another, and where each ends |
 | instances | (rows,) which instance (caption) of its item a row is, from 0 |
-| metadata | format, stamp, hash of the tensors |
+| metadata | format, stamp, hash of the tensors and the stamp |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ import numpy as np
 import torch
 
 from trichord.errors import RunError
-from trichord.files import hash_tensors
+from trichord.files import hash_bytes, hash_json, hash_tensors
 from trichord.runs.stamps import DTYPE, Stamp, stamp_from_dict
 from trichord.shapes import Float, Int
 from trichord.training.checkpoint import load_tensors, save_tensors
 
-VECTORS_FORMAT = 1
+VECTORS_FORMAT = 2
 TENSORS = ("vectors", "ids", "id_ends", "instances")
 
 
@@ -83,7 +83,8 @@ def save_vectors(path: str | Path, file: VectorFile) -> None:
         "id_ends": torch.from_numpy(np.cumsum([len(name) for name in encoded], dtype=np.int64)),
         "instances": torch.from_numpy(np.asarray(file.instances, np.int64)),
     }
-    note = {"vectors_format": VECTORS_FORMAT, "stamp": file.stamp.to_dict(), "hash": hash_tensors(tensors)}
+    stamp = file.stamp.to_dict()
+    note = {"vectors_format": VECTORS_FORMAT, "stamp": stamp, "hash": _hash(tensors, stamp)}
     save_tensors(path, tensors, note)
 
 
@@ -91,7 +92,8 @@ def load_vectors(path: str | Path) -> VectorFile:
     """Read what `save_vectors` wrote.
 
     Raises:
-        RunError: the file is missing, damaged, of another format, or without a stamp; or vectors and stamp differ.
+        RunError: the file is missing, damaged, of another format, or without a stamp; or vectors or stamp are not those
+            that were saved.
     """
     path = Path(path)
     if not path.is_file():
@@ -102,34 +104,14 @@ def load_vectors(path: str | Path) -> VectorFile:
         raise RunError(f"{path}: not a readable safetensors file; restore it, or encode again") from error
     _check_format(path, tensors, note)
     stamp = stamp_from_dict(note.get("stamp"), str(path))
+    if note.get("hash") != _hash(tensors, note["stamp"]):
+        raise RunError(
+            f"{path}: vectors or stamp are not what was saved (another hash); restore the file, or encode again"
+        )
     ends = tensors["id_ends"].tolist()
     encoded = tensors["ids"].numpy().tobytes()
     ids = tuple(encoded[first:last].decode() for first, last in zip([0, *ends], ends, strict=False))
     return VectorFile(tensors["vectors"].numpy(), ids, tensors["instances"].numpy(), stamp, str(path))
-
-
-def join_vectors(files: Sequence[VectorFile]) -> VectorFile:
-    """Put the rows of several files together, in the order given.
-
-    Raises:
-        RunError: their stamps differ, or two rows are of one instance of one item.
-    """
-    first = files[0]
-    for other in files[1:]:
-        if other.stamp != first.stamp:
-            raise RunError(
-                f"{first.origin} holds the {first.stamp.describe()}, {other.origin} the {other.stamp.describe()}: "
-                f"their vectors are of different spaces and cannot be put together. Re-embed one of them like the other"
-            )
-    ids = tuple(name for file in files for name in file.ids)
-    instances = np.concatenate([file.instances for file in files])
-    seen: set[tuple[str, int]] = set()
-    for key in zip(ids, instances.tolist(), strict=True):
-        if key in seen:
-            raise RunError(f"{key[0]!r}, instance {key[1]}, is there twice; give each row once")
-        seen.add(key)
-    vectors = np.concatenate([file.vectors for file in files])
-    return VectorFile(vectors, ids, instances, first.stamp, " + ".join(file.origin for file in files))
 
 
 def _check_format(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, Any]) -> None:
@@ -141,5 +123,8 @@ def _check_format(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, 
     if tensors["vectors"].ndim != 2 or tensors["vectors"].dtype != getattr(torch, DTYPE):
         found = f"{tensors['vectors'].dtype} of shape {tuple(tensors['vectors'].shape)}"
         raise RunError(f"{path}: vectors are {DTYPE} of shape (rows, width), got {found}; encode again")
-    if note.get("hash") != hash_tensors(tensors):
-        raise RunError(f"{path}: the content is not what was saved (another hash); restore the file, or encode again")
+
+
+def _hash(tensors: Mapping[str, torch.Tensor], stamp: Mapping[str, Any]) -> str:
+    """Hash the vectors together with what they are said to be."""
+    return hash_bytes([hash_tensors(tensors).encode(), hash_json(stamp).encode()])

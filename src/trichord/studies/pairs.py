@@ -38,9 +38,9 @@ from trichord.runs.adapted import AFTER, TOGETHER
 from trichord.runs.routes_file import write_routes
 from trichord.studies.machine import PlannedRun, run_planned
 from trichord.studies.orders import changed, check_changes, refitted
-from trichord.studies.pairs_rivals import able_tasks, order_rival, specialists_rival
+from trichord.studies.pairs_rivals import able_tasks, order_rivals, specialists_rival
 from trichord.studies.routed_report import Context, Way, report_routes
-from trichord.studies.routing import Fold, SeedBanks, Splits, find_routes
+from trichord.studies.routing import Fold, SeedBanks, Splits, find_routes, own_fusion
 
 BASE_LABEL, TOGETHER_LABEL = "base", "together"
 Runs = dict[str, Sequence[RunDirectory]]
@@ -72,7 +72,7 @@ class PairsStudy:
     recipe: Recipe
     changes: Mapping[str, Any]
     adaptation: Adaptation = Adaptation()
-    rule: Rule = "best"
+    rule: Rule = "one standard error"
     refit: bool = True
     folds: int = 0
     with_together: bool = True
@@ -336,7 +336,10 @@ def _report(
             banks, dataset, tasks, splits, scoring=scoring, rule=study.rule, batch_size=size, folds=held
         )
         ways.append(Way(way, banks, routed))
-    rivals = [order_rival(order, final[order], dataset, splits, first) for order in study.orders]
+    fusion = own_fusion(ways[0].routed)
+    rivals = [
+        rival for order in study.orders for rival in order_rivals(order, final[order], dataset, splits, first, fusion)
+    ]
     if study.with_specialists:
         of_pair = {pair: final[f"specialist {adapter_name(pair, dataset.modalities)}"] for pair in study.pairs}
         rivals.append(specialists_rival(of_pair, dataset, tasks, splits, first))

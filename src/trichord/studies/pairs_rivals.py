@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from trichord.adapters.settings import adapter_name
 from trichord.data import Dataset
 from trichord.evaluation import RetrievalResult
+from trichord.evaluation.route import RouteConfig
 from trichord.evaluation.views import Views, embed_views
 from trichord.modality import Pair, Task, parse_task, spell_task
 from trichord.reports.entries import Entry
 from trichord.runs import ExperimentConfig, Model, RunDirectory, load
 from trichord.studies.routed_report import Rival
-from trichord.studies.routing import Splits, base_routes, measure_routes
+from trichord.studies.routing import Splits, base_routes, fused_only, measure_routes
 
 
 def able_tasks(tasks: Sequence[str], held: Collection[str], dataset: Dataset) -> list[Task]:
@@ -21,15 +22,40 @@ def able_tasks(tasks: Sequence[str], held: Collection[str], dataset: Dataset) ->
     return [task for task in found if {*task.query, *task.gallery} <= set(held)]
 
 
-def order_rival(
-    order: str, runs: Sequence[RunDirectory], dataset: Dataset, splits: Splits, config: ExperimentConfig
-) -> Rival:
-    """Measure an order, one run per seed, on those of the tasks that it has the modalities of."""
+def order_rivals(
+    order: str,
+    runs: Sequence[RunDirectory],
+    dataset: Dataset,
+    splits: Splits,
+    config: ExperimentConfig,
+    fusion: Mapping[str, RouteConfig],
+) -> list[Rival]:
+    """Measure an order, one run per seed, on those of the tasks that it has the modalities of.
+
+    Args:
+        order: its spelling.
+        runs: one per seed.
+        dataset: the data.
+        splits: the items.
+        config: the experiment of the base.
+        fusion: task -> the way of the base's own; where it fuses several rankings, or leaves a modality out, the order
+            is measured by it too, so that no order loses for want of that.
+    """
     models = [load(run.path) for run in runs]
     views = [_views(model, dataset, splits, config) for model in models]
-    routes = base_routes(able_tasks(config.tasks, models[0].modalities, dataset), dataset)
-    entry = measure_routes(order, views, range(len(views)), routes, splits.measured, config.evaluation.scoring)
-    return Rival(entry, f"the order {order}, sides of several modalities summed")
+    able = base_routes(able_tasks(config.tasks, models[0].modalities, dataset), dataset)
+    fused = {task: route for task, route in fused_only(fusion).items() if task in able}
+    seeds, scoring = range(len(views)), config.evaluation.scoring
+    rivals = [
+        Rival(
+            measure_routes(order, views, seeds, able, splits.measured, scoring),
+            f"the order {order}, sides of several modalities summed",
+        )
+    ]
+    if fused:
+        entry = measure_routes(f"{order}, fused", views, seeds, fused, splits.measured, scoring)
+        rivals.append(Rival(entry, f"the order {order} with the base's own fusion"))
+    return rivals
 
 
 def specialists_rival(

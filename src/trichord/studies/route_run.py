@@ -14,9 +14,10 @@ from trichord.files import write_json
 from trichord.modality import Task, parse_task
 from trichord.reports.pairs.page import write_pairs_page
 from trichord.reports.pairs.report import PairsReport
-from trichord.runs import MeasurementConfig, Model, RunDirectory, load
+from trichord.runs import MeasurementConfig, Model, load
 from trichord.runs.adapted import AFTER, TOGETHER
 from trichord.runs.routes_file import write_routes
+from trichord.runs.unseen import Use, check_unseen, seen_by_adapter, seen_by_run
 from trichord.studies.routed_report import Context, Rival, Way, report_routes
 from trichord.studies.routing import SeedBanks, Splits, base_routes, find_routes, measure_routes
 
@@ -31,7 +32,7 @@ def route_run(
     validation: str = "val",
     split: str = "test",
     tasks: Sequence[str] = (),
-    rule: Rule = "best",
+    rule: Rule = "one standard error",
 ) -> PairsReport:
     """Choose routes on one split, report them on another, and write routes.json, table.json and report.html.
 
@@ -46,17 +47,23 @@ def route_run(
         rule: how a route is taken.
 
     Raises:
-        ConfigError: the two splits are one, or the base learnt from the split that is to choose.
+        ConfigError: the two splits are one, the base or an adapter learnt from one of them, or any model learnt from
+            the split that is reported or chose its epochs on it; see `check_unseen`.
         DataError: the data lack a modality of a task.
         RunError: an adapter belongs to another base, or is not what its identity says.
     """
     model = load(base)
     if validation == split:
         raise ConfigError(f"split {split!r} would both choose the routes and be reported; name two splits")
-    _check_learnt(base, "choose the routes or be reported", validation, split)
-    for folder in adapters:
-        model.load_adapter(folder)
-        _check_learnt(folder, "choose the routes or be reported", validation, split)
+    folders = {name: base / "adapters" / name for name in model.adapters}
+    folders |= {model.load_adapter(folder): folder for folder in adapters}
+    learnt = seen_by_run(base)
+    over = [seen_by_adapter(model.bank.identity(name), folder, learnt) for name, folder in folders.items()]
+    reported = Use(split, "be reported", reported=True)
+    notes = (
+        *check_unseen([learnt, *over], dataset, [Use(validation, "choose the routes"), reported]),
+        *check_unseen([seen_by_run(folder) for folder in rivals], dataset, [reported]),
+    )
     known = model.config.modalities
     asked = [parse_task(spelling, known) for spelling in tasks or model.config.tasks]
     _check_held(asked, dataset)
@@ -72,7 +79,7 @@ def route_run(
         splits=splits,
         scoring=scoring,
         folders=tuple(str(folder) for folder in (base, *adapters, *rivals)),
-        notes=("One seed only: the intervals do not hold the variation between seeds.",),
+        notes=(*notes, "One seed only: the intervals do not hold the variation between seeds."),
     )
     report = report_routes(
         context, [way], [_rival(load(folder), folder, context, model.config.evaluation) for folder in rivals]
@@ -82,16 +89,6 @@ def route_run(
     write_json(out / "table.json", report.to_dict())
     write_pairs_page(out / "report.html", report)
     return report
-
-
-def _check_learnt(folder: Path, use: str, *splits: str) -> None:
-    """Raise `ConfigError` for a run that learnt from a split which is used otherwise; a bare adapter does not say."""
-    directory = RunDirectory(folder)
-    learnt = sorted(set(directory.record().config.fit_splits) & set(splits)) if directory.exists else []
-    if learnt:
-        raise ConfigError(
-            f"{folder} learnt from split {learnt[0]!r}, which would {use}; train it without that split, or name another"
-        )
 
 
 def _check_held(tasks: Sequence[Task], dataset: Dataset) -> None:
@@ -109,7 +106,6 @@ def _check_held(tasks: Sequence[Task], dataset: Dataset) -> None:
 def _rival(model: Model, folder: Path, context: Context, settings: MeasurementConfig) -> Rival:
     """Measure another run on the tasks that it can answer, in the way the routed one is measured."""
     measured = context.splits.measured
-    _check_learnt(folder, "be reported", measured.split)
     able = [task for task in context.tasks if all(model.supports(name) for name in (*task.query, *task.gallery))]
     if not able:
         raise ConfigError(

@@ -9,19 +9,32 @@ from trichord.adapters.lora import plain_state
 from trichord.adapters.settings import BASE
 from trichord.data import Dataset
 from trichord.evaluation import EvaluationConfig
+from trichord.evaluation.route import RouteConfig
 from trichord.metrics.retrieval import METRICS
 from trichord.modality import Task, spell_task
 from trichord.reports.build import entry_rows
 from trichord.reports.curves import StageVerdict
 from trichord.reports.entries import Entry
-from trichord.reports.modalities.build import SeedViews, build_modality_report
-from trichord.reports.modalities.build import Splits as ModalitySplits
+from trichord.reports.modalities.build import Choosing, SeedViews, build_modality_report
 from trichord.reports.modalities.question import Question
 from trichord.reports.modalities.report import ModalityReport
+from trichord.reports.modalities.ways import serving
 from trichord.reports.notes import collect_flags
+from trichord.reports.numbers import counted
 from trichord.reports.paired import PAIRED_METRICS, Effort
 from trichord.reports.pairs.answers import write_answers
-from trichord.reports.pairs.report import METRIC, ROUTED, SAME_FUSION, AdapterLine, PairsReport, RouteLine, WayLine
+from trichord.reports.pairs.report import (
+    METRIC,
+    ONE_ALONE,
+    OWN_FUSION,
+    ROUTED,
+    SAME_FUSION,
+    AdapterLine,
+    PairsReport,
+    RouteLine,
+    WayLine,
+)
+from trichord.runs.adapted import AFTER
 from trichord.studies.routing import (
     Routed,
     SeedBanks,
@@ -30,6 +43,8 @@ from trichord.studies.routing import (
     build_matrix,
     compare_with_rivals,
     measure_routes,
+    one_modality,
+    own_fusion,
     same_fusion,
 )
 
@@ -77,9 +92,11 @@ class Context:
 
 
 def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival] = ()) -> PairsReport:
-    """Measure the routes of the best way, its base, the other ways and what they are compared with; compare; report.
+    """Measure the routes of the best way, the base, the other ways and what they are compared with; compare; report.
 
-    The way with the highest mean reciprocal rank on validation is the one that is called routed.
+    The way with the highest mean reciprocal rank on validation is the one that is called routed. The base is always the
+    one that was trained by itself, where there is one: what adapters bring is told against it, whatever way won, with
+    the best fusion that validation finds for it. The fusion that suits vectors under adapters need not suit it.
 
     Args:
         context: the data, and what was asked of them.
@@ -90,34 +107,50 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
     evaluated, scoring, effort = context.splits.measured, context.scoring, Effort()
     found = chosen.routed
 
-    def measured(label: str, way: Way, routes: str) -> Entry:
-        kinds = {
-            "routed": way.routed.routes(),
-            "fusion": same_fusion(way.routed),
-            "base": base_routes(context.tasks, context.dataset),
-        }
-        return measure_routes(label, way.routed.measured, way.routed.seeds, kinds[routes], evaluated, scoring)
+    joint = next((way for way in ways if way.name == AFTER), chosen)
 
-    main, base, fusion = (
-        measured(label, chosen, kind) for label, kind in ((ROUTED, "routed"), (BASE, "base"), (SAME_FUSION, "fusion"))
+    def measured(label: str, way: Way, routes: Mapping[str, RouteConfig]) -> Entry:
+        return measure_routes(label, way.routed.measured, way.routed.seeds, routes, evaluated, scoring)
+
+    main = measured(ROUTED, chosen, found.routes())
+    base = measured(BASE, joint, base_routes(context.tasks, context.dataset))
+    own = measured(OWN_FUSION, joint, own_fusion(joint.routed))
+    fusion = measured(SAME_FUSION, joint, same_fusion(found))
+    said = (
+        "the base" if joint.name == AFTER else "the weights that all pairs share, which were learnt with the adapters"
     )
-    others = [
-        Rival(base, "the base of the routed model, sides of several modalities summed"),
-        Rival(fusion, "the same base with the fusion of each route and no adapter"),
+    controls = [
+        Rival(base, f"{said}, sides of several modalities summed"),
+        Rival(own, f"{said}, by the best way without adapters that validation finds"),
+        Rival(fusion, f"{said}, with the fusion of each route and no adapter"),
+    ]
+    same: list[Rival] = []
+    alone = one_modality(found, context.tasks, context.dataset)
+    if alone:
+        said = "for tasks of several modalities, the route of the best of them alone"
+        same.append(Rival(measured(ONE_ALONE, chosen, alone), said))
+    if chosen is not joint:
+        shared = measured("shared weights, same fusion", chosen, same_fusion(found))
+        same.append(Rival(shared, "the weights of the routed model that all pairs share, with its fusion, no adapter"))
+    apart = [
         *(
-            Rival(measured(f"routed, {way.name}", way, "routed"), f"adapters learnt {way.name}, routed alike")
+            Rival(
+                measured(f"routed, {way.name}", way, way.routed.routes()), f"adapters learnt {way.name}, routed alike"
+            )
             for way in ways
             if way is not chosen
         ),
         *rivals,
     ]
+    others = [*controls, *same, *apart]
+    (same if chosen is joint else apart).extend(controls)
     entries = [main, *(rival.entry for rival in others)]
     spelled = [spell_task(task, context.dataset.modalities) for task in context.tasks]
     rows = tuple(row for entry in entries for task in spelled for row in entry_rows(entry, task, METRICS, effort))
     comparisons = (
-        *compare_with_rivals(main, [base, fusion], PAIRED_METRICS, effort, same_models=True),
-        *compare_with_rivals(main, [rival.entry for rival in others[2:]], PAIRED_METRICS, effort),
-        *compare_with_rivals(fusion, [base], PAIRED_METRICS, effort, same_models=True),
+        *compare_with_rivals(main, [rival.entry for rival in same], PAIRED_METRICS, effort, same_models=True),
+        *compare_with_rivals(main, [rival.entry for rival in apart], PAIRED_METRICS, effort),
+        *compare_with_rivals(own, [base], PAIRED_METRICS, effort, same_models=True),
     )
     matrix, served = build_matrix(found, context.dataset, context.tasks, evaluated, scoring)
     first = main.results[0]
@@ -186,34 +219,37 @@ def _adapter_lines(way: Way) -> list[AdapterLine]:
 def _modality_reports(context: Context, way: Way) -> list[ModalityReport]:
     """Report on every task with several modalities on one side: under the base, and under adapters of the pairs."""
     routed, known = way.routed, context.dataset.modalities
-    seeds = [SeedViews(seed, "", {}, measured) for seed, measured in zip(routed.seeds, routed.measured, strict=True)]
-    splits = ModalitySplits(context.splits.choosing, context.splits.measured)
-    pairs = tuple(name for name, identity in routed.identities.items() if identity.left)
+    seeds = [SeedViews(seed, measured) for seed, measured in zip(routed.seeds, routed.measured, strict=True)]
+    choosing = Choosing.over_seeds(routed.scorers, context.splits.choosing)
+    if len({scorer.items.tobytes() for scorer in routed.scorers}) > 1:
+        number = counted(len(context.splits.choosing.items), "item")
+        choosing = replace(choosing, described=f"{choosing.on} ({number}), one model each")
+    wide = [task for task in context.tasks if len(task.query) + len(task.gallery) > 2]
+    questions = [Question(task, known) for task in wide if 1 in (len(task.query), len(task.gallery))]
     return [
         build_modality_report(
             f"{BASE} with adapters" if adapters else BASE,
-            Question(task, known),
+            question,
             seeds,
             context.dataset,
-            splits,
+            choosing,
+            context.splits.measured,
             adapters=adapters,
             config=context.scoring,
-            scorers=routed.scorers,
         )
-        for task in context.tasks
-        if len(task.query) + len(task.gallery) > 2 and 1 in (len(task.query), len(task.gallery))
-        for adapters in dict.fromkeys(((), pairs))
+        for question in questions
+        for adapters in (({}, routed.identities) if serving(question, routed.identities) else ({},))
     ]
 
 
 def _notes(context: Context, routed: Routed, effort: Effort, num_tasks: int) -> list[str]:
     resampled = "items and seeds" if len(routed.seeds) > 1 else "items"
     return [
-        f"Routes were chosen by mean reciprocal rank on split {context.splits.choosing.split}, one for all seeds; "
-        f"split {context.splits.measured.split} was measured once, after that.",
+        f"Routes were chosen by mean reciprocal rank on {context.splits.choosing.split}, one for all seeds; nothing "
+        f"was chosen on {context.splits.measured.split}.",
         f"Intervals: 95 %, percentile bootstrap over {resampled}, {effort.num_resamples} resamples. Tests: two-sided "
         f"paired randomisation over items; p adjusted by Holm's rule over the {num_tasks} tasks, for each rival apart.",
         "Sides of several modalities: the base adds their unit vectors; a route may weight and fuse scores or ranks "
-        "instead. What fusing alone brings is the difference between the base and the base with the same fusion; what "
-        "adapters bring is the difference between that and the routed model.",
+        "instead. What fusing alone brings is the difference between the base and the base with its own fusion, the "
+        "best that validation finds for it; what adapters bring is the difference between that and the routed model.",
     ]

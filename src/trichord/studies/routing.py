@@ -14,7 +14,7 @@ from trichord.adapters.mixing import MixtureConfig
 from trichord.adapters.settings import BASE
 from trichord.data import Dataset
 from trichord.evaluation import EvaluationConfig, EvaluationSet, RetrievalResult
-from trichord.evaluation.candidates import Candidate, without_adapters
+from trichord.evaluation.candidates import Candidate, lifted, without_adapters
 from trichord.evaluation.choice import Choice, Rule, choose_route
 from trichord.evaluation.compare import compare_matched, compare_results
 from trichord.evaluation.route import RouteConfig
@@ -129,7 +129,7 @@ def find_routes(
     splits: Splits,
     *,
     scoring: EvaluationConfig,
-    rule: Rule = "best",
+    rule: Rule = "one standard error",
     batch_size: int = 1024,
     mix: Callable[[AdapterBank], tuple[MixtureConfig, ...]] = default_mixtures,
     usable: Callable[[Candidate], bool] = lambda _: True,
@@ -204,6 +204,37 @@ def base_routes(tasks: Sequence[Task], dataset: Dataset) -> dict[str, RouteConfi
 def same_fusion(routed: Routed) -> dict[str, RouteConfig]:
     """Return task -> the route's fusion over the base, without adapters."""
     return {task: without_adapters(route) for task, route in routed.routes().items()}
+
+
+def own_fusion(routed: Routed) -> dict[str, RouteConfig]:
+    """Return task -> the best way without adapters that validation found for the base."""
+    return {task: choice.base.route for task, choice in routed.choices.items()}
+
+
+def fused_only(routes: Mapping[str, RouteConfig]) -> dict[str, RouteConfig]:
+    """Return the routes that are not the sum of whole sides: they fuse rankings, or leave a modality out."""
+    return {
+        task: route
+        for task, route in routes.items()
+        if any((leg.query, leg.gallery) != (route.query, route.gallery) for leg in route.active)
+    }
+
+
+def one_modality(routed: Routed, tasks: Sequence[Task], dataset: Dataset) -> dict[str, RouteConfig]:
+    """Return, for tasks of several modalities, the route of the best of its parts: what they are worth alone.
+
+    The parts' routes are those that were chosen for them; which part is best is asked on validation too.
+    """
+    known, routes = dataset.modalities, {}
+    for task in tasks:
+        if len(task.query) * len(task.gallery) == 1:
+            continue
+        parts = [Task((q,), (g,)) for q in task.query for g in task.gallery]
+        found = [routed.choices[name] for part in parts if (name := spell_task(part, known)) in routed.choices]
+        if found:
+            best = max(found, key=lambda choice: choice.mrr)
+            routes[spell_task(task, known)] = lifted(best.candidate.route, task)
+    return routes
 
 
 def build_matrix(

@@ -1,16 +1,20 @@
 """What does not change while a stage learns is computed once: outputs of trunks in which nothing learns, on disk.
 
-A cache is an array NAME.npy and a record NAME.json that says of what it is; the record is written last, so that a
-cache without one is none. NAME holds a hash of the record: with another base, other data or other settings a cache is
-not found and is computed anew. A damaged one is computed anew, too.
+A cache is a record NAME.json that says of what it is, and an array NAME-CONTENT.npy. NAME holds a hash of what decides
+the values: with another base, other data or other settings a cache is not found and is computed anew. A damaged one is
+computed anew, too. CONTENT is the hash of the values, and the record, which names it, is written last and replaced in
+one step: runs that share a folder may compute the same cache at the same time, and each finds a whole one.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,9 +31,10 @@ from trichord.errors import DataError
 from trichord.files import hash_array, hash_json, hash_tensors, read_json, write_atomically, write_json
 from trichord.shapes import Float, Int
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 ROWS_AT_ONCE = 32
 BYTES_PER_NUMBER = 4
+CONTENT = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,31 +212,40 @@ def fill_values(
 
 
 def write_cache(folder: Path, key: CacheKey, shape: tuple[int, int], fill: Callable[[np.ndarray], None]) -> None:
-    """Let `fill` write the values, then rename them into place, then write the record."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record, file = folder / f"{key.name}.json", folder / f"{key.name}.npy"
-    record.unlink(missing_ok=True)
+    """Let `fill` write the values under a name of their own, rename them to their content, then write the record.
 
-    def write(path: Path) -> None:
-        values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    Nothing that is there is taken away. Where another process has finished the same cache meanwhile, its is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".filling-") as inside:
+        unfinished = Path(inside) / "values.npy"
+        values = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float32, shape=shape)
         fill(values)
         values.flush()
-
-    write_atomically(file, write)
-    write_json(record, _record(key, hash_array(open_npy(file))))
+        if open_cache(folder, key, shape) is not None:
+            return
+        content = hash_array(values)
+        write_atomically(_values_file(folder, key, content), lambda temporary: os.replace(unfinished, temporary))
+        write_json(folder / f"{key.name}.json", _record(key, content))
 
 
 def open_cache(folder: Path, key: CacheKey, shape: tuple[int, int]) -> Float[np.ndarray, "rows width"] | None:
     """Open a cache; None where there is none, an unfinished or a damaged one, or one of something else."""
-    file = folder / f"{key.name}.npy"
     try:
         record = read_json(folder / f"{key.name}.json")
-        values = open_npy(file)
+        content = record.get("content") if isinstance(record, dict) else None
+        if not isinstance(content, str) or record != _record(key, content) or not CONTENT.fullmatch(content):
+            return None
+        values = open_npy(_values_file(folder, key, content))
     except DataError:
         return None
-    if values.shape != shape or values.dtype != np.float32 or record != _record(key, hash_array(values)):
+    if values.shape != shape or values.dtype != np.float32 or hash_array(values) != content:
         return None
     return values
+
+
+def _values_file(folder: Path, key: CacheKey, content: str) -> Path:
+    return folder / f"{key.name}-{content}.npy"
 
 
 def _record(key: CacheKey, content: str) -> dict[str, Any]:

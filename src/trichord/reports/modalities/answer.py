@@ -18,7 +18,7 @@ def write_answer(
     Args:
         question: what is added to what.
         fitted: the weights of the weighted scores.
-        validation: the split they were fitted on.
+        validation: what they were fitted on, in short.
         weighted: weighted scores against the first modality alone; None where the fitted weight is 0 and they are the
             same.
         summed: the plain sum against the first modality alone.

@@ -10,6 +10,7 @@ import numpy as np
 from trichord.adapters.settings import BASE
 from trichord.data.dataset import Dataset
 from trichord.errors import RunError
+from trichord.evaluation.choice import mean_reciprocal_rank
 from trichord.evaluation.compare import average_seeds
 from trichord.evaluation.result import RetrievalResult
 from trichord.evaluation.route import RouteConfig
@@ -17,15 +18,15 @@ from trichord.evaluation.routes import RouteScorer, evaluate_route
 from trichord.evaluation.settings import EvaluationConfig, EvaluationSet
 from trichord.evaluation.space import SpaceReport, describe_pair
 from trichord.evaluation.views import Views
-from trichord.modality import TEXT, Pair
+from trichord.modality import TEXT, Pair, Task
 from trichord.reports.modalities.answer import write_answer
 from trichord.reports.modalities.changes import find_changes, stores_captions
 from trichord.reports.modalities.differences import compare_ways
 from trichord.reports.modalities.question import Question
 from trichord.reports.modalities.report import METRIC, SHOWN, Difference, ModalityReport, WayRow
-from trichord.reports.modalities.ways import Fusion, Way, way_alone, way_fused, way_sum
+from trichord.reports.modalities.ways import Adapters, Fusion, Way, adapters_of, serving, way_alone, way_fused, way_sum
 from trichord.reports.modalities.weights import GRID, FittedWeights, fit_weights
-from trichord.reports.numbers import counted
+from trichord.reports.numbers import counted, listed
 from trichord.reports.paired import Effort
 
 FUSIONS: tuple[Fusion, ...] = ("scores", "ranks")
@@ -37,22 +38,40 @@ class SeedViews:
 
     Args:
         seed: its seed.
-        folder: where it was read from.
-        validation, measured: its vectors of the split that weights are fitted on, and of the one that is reported.
+        measured: its vectors of the split that is reported.
+        folder: where it was read from; None where it is part of something larger.
     """
 
     seed: int
-    folder: str
-    validation: Views
     measured: Views
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
-class Splits:
-    """The items weights are fitted on, and those that are reported."""
+class Choosing:
+    """What weights and the best single modality are chosen with; it is never what is reported.
 
-    validation: EvaluationSet
-    measured: EvaluationSet
+    Args:
+        scorers: models, each with items that it did not learn from. Those of other items (another fold of a
+            cross-validation) add their queries; those of the same items are averaged.
+        on: in short, for labels and the answer: "val", "train+val in 5 folds".
+        described: in full, for the notes: "val (30 items), averaged over 2 seeds".
+    """
+
+    scorers: tuple[RouteScorer, ...]
+    on: str
+    described: str
+
+    @classmethod
+    def over_seeds(cls, scorers: Sequence[RouteScorer], evaluated: EvaluationSet) -> Choosing:
+        """Choose on the same items under each seed's model."""
+        number = counted(len(evaluated.items), "item")
+        described = f"{evaluated.split} ({number}), averaged over {counted(len(scorers), 'seed')}"
+        return cls(tuple(scorers), evaluated.split, described)
+
+    def score(self, way: Way) -> float:
+        """Return the mean reciprocal rank of a way."""
+        return mean_reciprocal_rank(self.scorers, way.candidate)
 
 
 def build_modality_report(
@@ -60,18 +79,18 @@ def build_modality_report(
     question: Question,
     seeds: Sequence[SeedViews],
     dataset: Dataset,
-    splits: Splits,
+    choosing: Choosing,
+    measured: EvaluationSet,
     *,
-    adapters: Collection[str] = (),
+    adapters: Adapters | None = None,
     config: EvaluationConfig | None = None,
     effort: Effort | None = None,
     grid: tuple[float, ...] = GRID,
     notes: Sequence[str] = (),
-    scorers: Sequence[RouteScorer] | None = None,
 ) -> ModalityReport:
     """Answer whether further modalities help on one task.
 
-    Everything that is chosen (weights, the best single modality) is chosen on the validation split; the other split
+    Everything that is chosen (weights, the best single modality) is chosen with `choosing`; the split that is reported
     only measures.
 
     Args:
@@ -79,14 +98,14 @@ def build_modality_report(
         question: the task, and what is added to what.
         seeds: the model, once per seed.
         dataset: gives ids, captions, and which items hold what.
-        splits: the items.
-        adapters: names that legs may take: each takes that of its own pair where it is here, and the base otherwise.
+        choosing: what weights and the best single modality are chosen with.
+        measured: the items that are reported.
+        adapters: name -> identity of what legs may take: each takes that of its own pair where it is here, and the base
+            otherwise. Those that no leg takes are left out.
         config: choices of the evaluation; None takes the defaults.
         effort: how much is drawn for intervals and tests.
         grid: candidate weights of a further modality, ascending from 0.
         notes: what else must be known to read the report.
-        scorers: what choices are made with, in place of the seeds' vectors of the validation split; for instance the
-            folds of a cross-validation.
 
     Raises:
         RunError: no seed, or one twice.
@@ -95,42 +114,36 @@ def build_modality_report(
     _check_seeds(seeds)
     effort, config = effort or Effort(), config or EvaluationConfig()
     config = replace(config, num_resamples=effort.num_resamples)
-    if scorers is None:
-        scorers = [RouteScorer(seed.validation, splits.validation.items, config) for seed in seeds]
-
-    def on_validation(way: Way) -> float:
-        return float(np.mean([scorer.rank(way.route).scores.reciprocal_rank.mean() for scorer in scorers or ()]))
+    given, adapters = adapters or {}, serving(question, adapters or {})
 
     def fit(fusion: Fusion) -> FittedWeights:
         return fit_weights(
-            question, lambda weights: on_validation(way_fused(question, fusion, weights, adapters)), grid
+            question, lambda weights: choosing.score(way_fused(question, fusion, weights, adapters)), grid
         )
 
     alone = [way_alone(question, name, adapters) for name in question.several]
     weights = {fusion: fit(fusion) for fusion in FUSIONS}
     fused = [way_fused(question, fusion, fitted.weights, adapters) for fusion, fitted in weights.items()]
-    best = max(alone, key=on_validation).name
+    best = max(alone, key=choosing.score).name
     ways = [*alone, way_sum(question, adapters), *fused]
-    results = {
-        way.name: [evaluate_route(seed.measured, way.route, splits.measured, config) for seed in seeds] for way in ways
-    }
+    results = {way.name: [evaluate_route(seed.measured, way.route, measured, config) for seed in seeds] for way in ways}
     differences = compare_ways(results, list(pairs_compared(ways, alone[0].name, best)), effort)
     before, after = (results[name] for name in (alone[0].name, fused[0].name))
     first = before[0]
     return ModalityReport(
         label=label,
         question=question,
-        dataset=splits.measured.dataset,
-        fingerprint=splits.measured.fingerprint,
-        split=splits.measured.split,
-        validation=splits.validation.split,
+        dataset=measured.dataset,
+        fingerprint=measured.fingerprint,
+        split=measured.split,
+        validation=choosing.on,
         protocol=first.protocol.fingerprint(),
         seeds=tuple(seed.seed for seed in seeds),
-        folders=tuple(seed.folder for seed in seeds),
+        folders=tuple(seed.folder for seed in seeds if seed.folder is not None),
         adapters=tuple(adapters),
-        num_items=len(splits.measured.items),
+        num_items=len(measured.items),
         num_queries=first.num_queries,
-        lacking={name: int((~dataset.has(name)[splits.measured.items]).sum()) for name in question.several},
+        lacking={name: int((~dataset.has(name)[measured.items]).sum()) for name in question.several},
         ways=tuple(_row(way, results[way.name], seeds, effort) for way in ways),
         chance={metric: first.chance[metric] for metric in SHOWN},
         best_alone=best,
@@ -141,16 +154,16 @@ def build_modality_report(
         space=tuple(
             (seed.seed, report)
             for seed in seeds
-            for report in describe_space(seed.measured, question, splits.measured, adapters)
+            for report in describe_space(seed.measured, question, measured, adapters)
         ),
         answer=write_answer(
             question,
             weights["scores"],
-            splits.validation.split,
+            choosing.on,
             _find(differences, fused[0].name, alone[0].name),
             _find(differences, ways[len(alone)].name, alone[0].name),
         ),
-        notes=(*notes, *_notes(seeds, splits, effort, len(differences) // 2)),
+        notes=(*notes, *_twins(given, adapters), *_notes(seeds, choosing, measured, effort, len(differences) // 2)),
     )
 
 
@@ -211,12 +224,21 @@ def _check_seeds(seeds: Sequence[SeedViews]) -> None:
         raise RunError(f"a report is of one model with one or several distinct seeds, got the seeds {numbers}")
 
 
-def _notes(seeds: Sequence[SeedViews], splits: Splits, effort: Effort, num_pairs: int) -> Iterator[str]:
+def _twins(given: Adapters, taken: Adapters) -> Iterator[str]:
+    """Say which adapters were left out because others of their pair come first."""
+    for name, identity in taken.items():
+        twins = [twin for twin in adapters_of(Task(identity.left, identity.right), given) if twin != name]
+        if twins:
+            yield f"Of the adapters of one pair, {listed([name, *twins])}, legs take the first, {name}."
+
+
+def _notes(
+    seeds: Sequence[SeedViews], choosing: Choosing, measured: EvaluationSet, effort: Effort, num_pairs: int
+) -> Iterator[str]:
     resampled = "items and seeds" if len(seeds) > 1 else "items"
     yield (
-        f"Weights and the best single modality were chosen on split {splits.validation.split} "
-        f"({counted(len(splits.validation.items), 'item')}) by mean reciprocal rank, averaged over "
-        f"{counted(len(seeds), 'seed')}; weight 0 was a candidate. Split {splits.measured.split} only measures."
+        f"Weights and the best single modality were chosen on {choosing.described}, by mean reciprocal rank; weight 0 "
+        f"was a candidate. Split {measured.split} only measures."
     )
     yield (
         f"Intervals: 95 %, percentile bootstrap over {resampled}, {effort.num_resamples} resamples. Tests: two-sided "

@@ -10,18 +10,21 @@ from trichord.adapters.identity import AdapterIdentity, load_identity
 from trichord.data.dataset import Dataset
 from trichord.errors import ConfigError, DataError, RunError
 from trichord.evaluation.embed import Progress
-from trichord.evaluation.settings import evaluation_set
-from trichord.evaluation.views import embed_views
-from trichord.modality import all_tasks, parse_task
+from trichord.evaluation.routes import RouteScorer
+from trichord.evaluation.settings import EvaluationSet, evaluation_set
+from trichord.evaluation.views import Views, embed_views
+from trichord.modality import Task, all_tasks, parse_task
 from trichord.reports.entries import Entry, load_entries
-from trichord.reports.modalities.build import SeedViews, Splits, build_modality_report
+from trichord.reports.modalities.build import Choosing, SeedViews, build_modality_report
 from trichord.reports.modalities.question import Question
 from trichord.reports.modalities.report import ModalityReport
+from trichord.reports.modalities.ways import adapters_of, serving
 from trichord.reports.numbers import listed
 from trichord.reports.paired import Effort
 from trichord.runs.directory import RunDirectory
 from trichord.runs.experiment import ExperimentConfig
-from trichord.runs.model import load
+from trichord.runs.model import Model, load
+from trichord.runs.unseen import Use, check_unseen, seen_by_adapter, seen_by_run
 
 MakeProgress = Callable[[str], Progress]
 
@@ -38,6 +41,11 @@ class SplitNames:
             raise ConfigError(
                 f"split {self.measured!r} would both choose the weights and be reported; name two different splits"
             )
+
+    @property
+    def uses(self) -> tuple[Use, Use]:
+        """What they are for."""
+        return Use(self.validation, "fit the weights"), Use(self.measured, "be reported", reported=True)
 
 
 def ask(dataset: Dataset, task: str | None = None) -> tuple[Question, ...]:
@@ -72,7 +80,8 @@ def measure_modalities(
 ) -> tuple[ModalityReport, ...]:
     """Encode runs and report on every question; runs that differ in their seed only are one model.
 
-    With adapters, every model is reported twice: as its base, and with each leg under the adapter of its own pair.
+    With adapters, every model is reported twice: as its base, and, where a leg has one, with each leg under the adapter
+    of its own pair.
 
     Args:
         folders: run folders, or folders of runs.
@@ -87,10 +96,11 @@ def measure_modalities(
         RunError: a folder holds no model, a run is not finished, an adapter belongs to none of the runs, or seeds of
             one model have unlike adapters.
         DataError: a run does not suit the data.
-        ConfigError: a split does not exist.
+        ConfigError: a split does not exist, a run or an adapter saw it (see `check_unseen`), an adapter serves no leg
+            of any question, or two are of one pair.
     """
     splits = splits or SplitNames()
-    chosen = Splits(evaluation_set(dataset, splits.validation), evaluation_set(dataset, splits.measured))
+    fitted, measured = (evaluation_set(dataset, name) for name in (splits.validation, splits.measured))
     entries = load_entries(folders)
     trained = [entry for entry in entries if entry.kind == "trained"]
     if not trained:
@@ -98,33 +108,47 @@ def measure_modalities(
     for entry in trained:
         _check_suits(entry, RunDirectory(entry.folders[0]).record().config, dataset, questions)
     banks = _Adapters.of(trained, adapters)
+    held = {entry.label: banks.identities(entry, questions) for entry in trained}
+    checked = {entry.label: _check_unseen(entry, banks, dataset, splits) for entry in trained}
     left_out = [f"{e.name} is left out: a baseline has no encoders." for e in entries if e.kind == "baseline"]
     reports: list[ModalityReport] = []
     for entry in trained:
-        names = banks.names(entry)
-        views = [
-            _encode(folder, seed, banks.of_run[folder], names, dataset, chosen, questions, progress)
-            for folder, seed in zip(entry.folders, entry.seeds, strict=True)
-        ]
-        record = RunDirectory(entry.folders[0]).record()
-        known = record.dataset.fingerprint == dataset.fingerprint()
-        notes = [*left_out, *(learnt_notes(record.config, splits) if known else ())]
+        config, identities = RunDirectory(entry.folders[0]).record().config, held[entry.label]
+        scorers, views = [], []
+        for folder, seed in zip(entry.folders, entry.seeds, strict=True):
+            model = _load(folder, banks.of_run[folder])
+            made = [
+                _encode(model, folder, tuple(identities), dataset, p, questions, progress) for p in (fitted, measured)
+            ]
+            scorers.append(RouteScorer(made[0], fitted.items, config.evaluation.scoring))
+            views.append(SeedViews(seed, made[1], str(folder)))
         for question in questions:
-            for used in dict.fromkeys(((), names)):
+            served = serving(question, identities)
+            for used in ({}, served) if served else ({},):
                 reports.append(
                     build_modality_report(
                         f"{entry.label} with adapters" if used else entry.label,
                         question,
                         views,
                         dataset,
-                        chosen,
+                        Choosing.over_seeds(scorers, fitted),
+                        measured,
                         adapters=used,
-                        config=record.config.evaluation.scoring,
+                        config=config.evaluation.scoring,
                         effort=effort,
-                        notes=notes,
+                        notes=(*left_out, *checked[entry.label]),
                     )
                 )
     return tuple(reports)
+
+
+def _check_unseen(entry: Entry, banks: _Adapters, dataset: Dataset, splits: SplitNames) -> tuple[str, ...]:
+    """Return what a report says about items that were seen; raise `ConfigError` where they were."""
+    seen = []
+    for folder in entry.folders:
+        base = seen_by_run(folder)
+        seen += [base, *(seen_by_adapter(identity, path, base) for path, identity in banks.of_run[folder])]
+    return check_unseen(seen, dataset, splits.uses)
 
 
 @dataclass(frozen=True)
@@ -151,45 +175,72 @@ class _Adapters:
             found[run_of[identity.base]].append((folder, identity))
         return cls(found)
 
-    def names(self, entry: Entry) -> tuple[str, ...]:
-        """Return the names of the adapters that every seed of a model has."""
-        held = {folder: sorted(identity.name for _, identity in self.of_run[folder]) for folder in entry.folders}
-        if len(set(map(tuple, held.values()))) > 1:
-            said = "; ".join(f"{folder}: {', '.join(names) or 'none'}" for folder, names in held.items())
+    def identities(self, entry: Entry, questions: Sequence[Question]) -> dict[str, AdapterIdentity]:
+        """Return name -> identity of the adapters that every seed of a model has, those of the first seed.
+
+        Raises:
+            RunError: seeds have unlike adapters.
+            ConfigError: an adapter serves no leg of any question, or two are of one pair.
+        """
+        of_seed = [{identity.name: identity for _, identity in self.of_run[folder]} for folder in entry.folders]
+        held = [{name: (i.left, i.right, i.sides) for name, i in sorted(found.items())} for found in of_seed]
+        if any(found != held[0] for found in held):
+            said = "; ".join(
+                f"{folder}: {', '.join(_describe(identity) for identity in found.values()) or 'none'}"
+                for folder, found in zip(entry.folders, of_seed, strict=True)
+            )
             raise RunError(
                 f"{entry.label}: its seeds have unlike adapters ({said}), so they are not one model; name the same "
                 "adapters for every seed"
             )
-        return tuple(next(iter(held.values())))
+        for name, identity in of_seed[0].items():
+            if not any(serving(question, {name: identity}) for question in questions):
+                raise ConfigError(
+                    f"no leg of {listed([question.spelling for question in questions])} is of the pair of the adapter "
+                    f"{_describe(identity)}, so a report would be that of the base; leave it out, or name a task of "
+                    "its pair"
+                )
+            twins = () if identity.pair is None else adapters_of(Task(identity.left, identity.right), of_seed[0])
+            if len(twins) > 1:
+                raise ConfigError(f"the adapters {listed(list(twins))} are of one pair; name one of them at a time")
+        return of_seed[0]
+
+
+def _describe(identity: AdapterIdentity) -> str:
+    pair = (
+        "a mixture" if identity.pair is None else f"{listed(list(identity.left))} with {listed(list(identity.right))}"
+    )
+    return f"{identity.name} ({pair})"
+
+
+def _load(folder: Path, adapters: Sequence[tuple[Path, AdapterIdentity]]) -> Model:
+    model = load(folder)
+    for path, identity in adapters:
+        there = identity.name in model.adapters and model.bank.identity(identity.name).hash == identity.hash
+        if not there:  # what was learnt together with the run is
+            model.bank.load(path)
+    return model
 
 
 def _encode(
+    model: Model,
     folder: Path,
-    seed: int,
-    adapters: Sequence[tuple[Path, AdapterIdentity]],
     names: tuple[str, ...],
     dataset: Dataset,
-    splits: Splits,
+    evaluated: EvaluationSet,
     questions: Sequence[Question],
     progress: MakeProgress | None,
-) -> SeedViews:
-    model = load(folder)
-    for path, _ in adapters:
-        model.bank.load(path)
+) -> Views:
     wanted = {name for question in questions for name in (*question.other, *question.several)}
-    found = [
-        embed_views(
-            model.bank,
-            dataset,
-            evaluated.items,
-            modalities=[modality.name for modality in dataset.modalities if modality.name in wanted],
-            adapters=names,
-            batch_size=model.config.evaluation.batch_size,
-            progress=None if progress is None else progress(f"{folder.name}, {evaluated.split}"),
-        )
-        for evaluated in (splits.validation, splits.measured)
-    ]
-    return SeedViews(seed, str(folder), *found)
+    return embed_views(
+        model.bank,
+        dataset,
+        evaluated.items,
+        modalities=[modality.name for modality in dataset.modalities if modality.name in wanted],
+        adapters=names,
+        batch_size=model.config.evaluation.batch_size,
+        progress=None if progress is None else progress(f"{folder.name}, {evaluated.split}"),
+    )
 
 
 def _check_suits(entry: Entry, config: ExperimentConfig, dataset: Dataset, questions: Sequence[Question]) -> None:
@@ -210,13 +261,3 @@ def _check_suits(entry: Entry, config: ExperimentConfig, dataset: Dataset, quest
                 file=entry.folders[0],
                 remedy="name the data the run was made for, or a run made for these",
             )
-
-
-def learnt_notes(config: ExperimentConfig, splits: SplitNames) -> list[str]:
-    """Say which of the splits a model learnt from, which makes them poor judges of it."""
-    roles = {splits.validation: "weights were fitted on", splits.measured: "results were measured on"}
-    return [
-        f"Caution: split {split}, which {role}, was also learnt from by this model."
-        for split, role in roles.items()
-        if split in config.fit_splits
-    ]

@@ -138,6 +138,6 @@ def _subtitle(reports: Sequence[ModalityReport]) -> str:
     tasks = list(dict.fromkeys(report.question.spelling for report in reports))
     models = [label for label, _ in groupby(report.label for report in reports)]
     return (
-        f"data: {first.dataset}, split {first.split}; weights fitted on split {first.validation} · "
+        f"data: {first.dataset}, split {first.split}; weights fitted on {first.validation} · "
         f"{counted(len(tasks), 'task')} · {counted(len(dict.fromkeys(models)), 'model')}"
     )

@@ -73,7 +73,8 @@ class ModalityReport:
         label: the model.
         question: the task, and what is added to what.
         dataset, fingerprint: name and hash of the data.
-        split, validation: names of the splits measured and fitted on.
+        split: name of the split measured.
+        validation: what was fitted on, in short: "val".
         protocol: hash of how everything was measured; only reports of one protocol may be compared.
         seeds, folders: of the runs.
         adapters: names of those that legs may take; empty for the base.

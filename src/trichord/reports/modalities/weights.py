@@ -20,7 +20,7 @@ class WeightCurve:
     Args:
         modality: what is added.
         weights: its candidate weights, ascending from 0; what it is added to has one minus the weight.
-        scores: mean reciprocal rank of each, averaged over seeds.
+        scores: mean reciprocal rank of each.
         best: the weight that scores highest; of several the smallest.
     """
 

@@ -10,7 +10,7 @@ from trichord.reports.modalities.report import METRIC as MODALITY_METRIC
 from trichord.reports.modalities.report import ModalityReport
 from trichord.reports.numbers import listed, show, show_range, show_signed
 from trichord.reports.pairs.effects import Effect, Verdict, find_effect, rivals_of, told_metric
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION
+from trichord.reports.pairs.report import OWN_FUSION, ROUTED
 from trichord.reports.table import PairedRow, Row
 
 PHRASES: Mapping[Verdict, str] = {
@@ -34,7 +34,7 @@ def write_answers(
     """Say what the routed model is worth: against the base, the two effects apart, the other rivals, more modalities.
 
     Args:
-        labels, tasks, comparisons, rows: see `PairsReport`. A comparison of `SAME_FUSION` with the base, where there is
+        labels, tasks, comparisons, rows: see `PairsReport`. A comparison of `OWN_FUSION` with the base, where there is
             one, is what is said about fusion; without it the means are, and said to be untested.
         modalities: reports on tasks of several modalities; without them such tasks are held beside their parts.
     """
@@ -47,20 +47,20 @@ def write_answers(
     rivals = rivals_of(labels, comparisons)
     sentences = []
     for rival in sorted(rivals, key=lambda label: label != BASE):
-        if rival != SAME_FUSION:
+        if rival != OWN_FUSION:
             lead = f"Against {rival}, the routed model's {metric} is"
             sentences.append(_stand(lead, ("the routed model", rival), against(ROUTED, rival), tasks))
     parts = [
         _stand(
-            f"Adapters: with them, and the same fusion, {metric} is",
-            ("adapters", "the same base with the same fusion"),
-            against(ROUTED, SAME_FUSION),
+            f"Adapters: beside the base with its own best fusion, the routed model's {metric} is",
+            ("adapters", "the base with its own best fusion"),
+            against(ROUTED, OWN_FUSION),
             tasks,
         ),
         _stand(
-            f"Fusion: with that of the routes, and no adapter, the base's {metric} is",
-            ("the base with the fusion of the routes", "the base without it"),
-            against(SAME_FUSION, BASE),
+            f"Fusion: by its own best one, without adapters, the base's {metric} is",
+            ("the base with its own best fusion", "the base with sides summed"),
+            against(OWN_FUSION, BASE),
             tasks,
         ),
     ]

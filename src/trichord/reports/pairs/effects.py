@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trichord.adapters.settings import BASE
-from trichord.reports.pairs.report import METRIC, ROUTED, SAME_FUSION
+from trichord.reports.pairs.report import METRIC, OWN_FUSION, ROUTED
 from trichord.reports.table import PairedRow, Row
 
 Verdict = Literal["better", "worse", "level", "same", "untested"]
@@ -51,8 +51,8 @@ class TaskEffects:
 
     Args:
         task: the task.
-        fusion: the base with the fusion of the routes, against the base.
-        adapters: the routed model, against the base with the same fusion.
+        fusion: the base by the best way that validation finds for it without adapters, against the base as it is.
+        adapters: the routed model, against the base by that way.
         both: the routed model, against the base.
     """
 
@@ -71,9 +71,7 @@ def find_effects(
         return find_effect(a, b, task, metric, comparisons, rows)
 
     return tuple(
-        TaskEffects(
-            task, effect(SAME_FUSION, BASE, task), effect(ROUTED, SAME_FUSION, task), effect(ROUTED, BASE, task)
-        )
+        TaskEffects(task, effect(OWN_FUSION, BASE, task), effect(ROUTED, OWN_FUSION, task), effect(ROUTED, BASE, task))
         for task in tasks
     )
 

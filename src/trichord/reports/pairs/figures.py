@@ -7,7 +7,7 @@ from typing import Any
 
 from trichord.adapters.settings import BASE
 from trichord.reports.pairs.effects import Effect, find_effect, find_effects, rivals_of, told_metric
-from trichord.reports.pairs.report import ROUTED, SAME_FUSION, PairsReport
+from trichord.reports.pairs.report import OWN_FUSION, ROUTED, SAME_FUSION, PairsReport
 from trichord.reports.plot_style import (
     FAINT,
     INK,
@@ -31,7 +31,7 @@ EFFECTS = ("fusion", "adapters", "both")
 
 def entry_styles(report: PairsReport) -> dict[str, dict[str, Any]]:
     """Label -> look: the base, with fusion or without, looks as baselines do in every report."""
-    plain = (BASE, SAME_FUSION)
+    plain = (BASE, OWN_FUSION, SAME_FUSION)
     return styles([(label, "baseline" if label in plain else "trained") for label in report.labels])
 
 

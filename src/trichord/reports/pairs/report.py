@@ -12,6 +12,8 @@ from trichord.reports.table import PairedRow, Row
 
 ROUTED = "routed"
 SAME_FUSION = "base, same fusion"
+OWN_FUSION = "base, own fusion"
+ONE_ALONE = "routed, one modality"
 METRIC = "R@10"
 
 
@@ -85,8 +87,9 @@ class PairsReport:
         seeds: the seeds of the models.
         tasks: spelled tasks, in reading order.
         metrics: names of the measures of `rows`.
-        labels: the entries: the base, the same base with the fusion of the routes and no adapter, the routed model,
-            and whatever it is compared with.
+        labels: the entries: the routed model; the base (trained by itself, sides of several modalities summed); the
+            same base by the best way without adapters that validation finds for it, and with the fusion of the routes;
+            for tasks of several modalities, the route of the best of them alone; and what else it is compared with.
         about: label -> what it is, in words.
         rows: label x task x metric.
         routes: the route of every task.
