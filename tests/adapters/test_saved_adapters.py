@@ -420,13 +420,14 @@ def test_the_hash_of_an_identity_covers_what_its_vectors_are_for(good: Path) -> 
     others = [
         replace(identity, left=identity.right, right=identity.left),
         replace(identity, right=("audio", "text")),
+        replace(identity, left=("video", "text")),
         replace(identity, preprocessing={"video": "v2", "audio": "a1"}),
         replace(identity, base="other"),
         replace(identity, weights="other"),
         one_sided,
         replace(one_sided, right=("audio",)),
     ]
-    assert len({identity.hash, *(other.hash for other in others)}) == 8
+    assert len({identity.hash, *(other.hash for other in others)}) == 9
     assert replace(identity, name="mine", dataset="other", fit_splits=("all",), selected_on=None).hash == identity.hash
 
 

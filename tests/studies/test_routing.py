@@ -18,7 +18,7 @@ from trichord.adapters.settings import BASE
 from trichord.data import Dataset
 from trichord.data.planted import PlantedConfig, write_planted
 from trichord.evaluation import EvaluationConfig, EvaluationSet, evaluation_set
-from trichord.evaluation.candidates import Candidate
+from trichord.evaluation.candidates import Candidate, candidates, lifted
 from trichord.evaluation.choice import choose_route
 from trichord.evaluation.compare import compare_results
 from trichord.evaluation.embed import EmbeddingTable, item_instances
@@ -38,7 +38,10 @@ from trichord.studies.routing import (
     build_matrix,
     compare_with_rivals,
     find_routes,
+    fused_only,
     measure_routes,
+    one_modality,
+    own_fusion,
     same_fusion,
 )
 
@@ -83,17 +86,19 @@ VT = AdapterIdentity(
     dataset_fingerprint="f",
     learnt="after the base",
 )
+AT = replace(VT, name="AT", left=("audio",), sides=("audio", "text"))
+T_A = alone(parse_task("T>A", STANDARD), BASE)
 
 
 def effects(audio: float, adapter: float, adapters: Mapping[str, AdapterIdentity]) -> tuple[Routed, tuple[float, ...]]:
-    """Return what was routed on T>VA, and the mean reciprocal ranks of base, base with the same fusion, and routed."""
+    """Return what was routed on T>VA, and the mean reciprocal ranks of base, base with its own fusion, and routed."""
     seeds = range(4)
     choosing, measured = ([world(seed + shift, audio, adapter) for seed in seeds] for shift in (0, 100))
     task = parse_task("T>VA", STANDARD)
     scorers = tuple(RouteScorer(found, np.arange(ITEMS)) for found in choosing)
     choice = choose_route(scorers, task, adapters, STANDARD)
     routed = Routed(tuple(seeds), {"T>VA": choice}, scorers, tuple(measured), adapters, ())
-    ways = ({"T>VA": alone(task, BASE)}, same_fusion(routed), routed.routes())
+    ways = ({"T>VA": alone(task, BASE)}, own_fusion(routed), routed.routes())
     entries = [measure_routes("x", measured, seeds, way, set_of("test"), SCORING) for way in ways]
     means = [np.mean([r.scores.reciprocal_rank.mean() for r in entry.of_task("T>VA")]) for entry in entries]
     return routed, tuple(float(mean) for mean in means)
@@ -113,6 +118,68 @@ def test_where_only_the_adapter_helps_none_of_the_gain_is_fusion() -> None:
     assert routed.choices["T>VA"].candidate.adapted
     assert full > base + 0.05
     assert abs(fusion - base) < 0.25 * (full - base)
+
+
+def test_a_fusion_that_only_adapted_vectors_like_is_not_counted_for_the_adapter() -> None:
+    """Under its adapter audio says what video says under the base, where audio says little.
+
+    So the routed model and the base rank equally well, each by the modality that it can rank by. The base with the
+    fusion of the route, by audio, would rank far worse, and the adapter seem to bring all of that.
+    """
+    task, seeds = parse_task("T>VA", STANDARD), range(4)
+
+    def views(seed: int) -> dict[str, dict[str, EmbeddingTable]]:
+        draw = np.random.default_rng(seed).normal
+        shared = draw(size=(ITEMS, 8))
+        error = draw(size=shared.shape)
+        parts = {"text": shared + 0.7 * draw(size=shared.shape), "video": shared + 1.6 * error}
+        base = embedded(parts | {"audio": shared + 3.0 * draw(size=shared.shape)})
+        return {BASE: base, "AT": base | embedded({"audio": shared + 1.55 * error})}
+
+    scorers = tuple(RouteScorer(views(seed), np.arange(ITEMS)) for seed in seeds)
+    measured = tuple(views(seed + 100) for seed in seeds)
+    adapters = {"AT": replace(AT, sides=("audio",))}
+    choice = choose_route(scorers, task, adapters, STANDARD, "best", usable=lambda way: way.alone)
+    assert choice.candidate.route.silent == ("video",), "the best is by audio, by a little"
+    assert choice.base.route.silent == ("audio",)
+    routed = Routed(tuple(seeds), {"T>VA": choice}, scorers, measured, adapters, ())
+    own, same, full = (
+        np.mean([r.scores.reciprocal_rank.mean() for r in entry.of_task("T>VA")])
+        for entry in (
+            measure_routes("x", measured, seeds, way, set_of("test"), SCORING)
+            for way in (own_fusion(routed), same_fusion(routed), routed.routes())
+        )
+    )
+    assert abs(full - own) < 0.03
+    assert full - same > 0.15
+    assert not choose_route(scorers, task, adapters, STANDARD, usable=_by_quarters).candidate.adapted or full > own
+
+
+def test_a_task_of_several_modalities_is_held_beside_the_route_of_the_best_of_them(folder: Path) -> None:
+    dataset = Dataset.open(folder / "data")
+    found, _ = routed_on(folder, dataset, "VT")
+    tasks = (*TASKS, parse_task("T>VA", STANDARD))
+    assert one_modality(found, TASKS[:2], dataset) == {}
+    assert one_modality(found, tasks, dataset).keys() == {"T>VA"}, "no part of VA>T was asked"
+    (route,) = one_modality(found, tasks, dataset).values()
+    assert route == lifted(found.choices["T>V"].candidate.route, tasks[-1])
+    evaluated = evaluation_set(dataset, "test")
+    part, whole = (
+        measure_routes("x", found.measured, found.seeds, routes, evaluated, SCORING).results[0]
+        for routes in ({"T>V": found.routes()["T>V"]}, {"T>VA": route})
+    )
+    np.testing.assert_array_equal(whole["T>VA"].scores.rank, part["T>V"].scores.rank)
+    better = {"T>A": replace(found.choices["T>V"], task="T>A", mrr=2.0, candidate=Candidate(T_A, "single"))}
+    both = one_modality(replace(found, choices=dict(found.choices) | better), tasks, dataset)
+    assert both["T>VA"].silent == ("video",), "which part is best is asked on validation"
+
+
+def test_an_order_needs_a_way_of_its_own_where_the_base_does_not_rank_by_the_sum() -> None:
+    whole = parse_task("T>VA", STANDARD)
+    ways = {found.kind: found.route for found in candidates(whole, {}) if len(found.route.silent) < 2}
+    assert fused_only(dict.fromkeys(["T>VA"], ways["sum"])) == fused_only({"T>A": T_A}) == {}
+    for kind in ("weighted scores", "fused ranks", "single"):
+        assert fused_only({"T>VA": ways[kind]}) == {"T>VA": ways[kind]}, kind
 
 
 def test_holm_is_for_each_rival_over_the_tasks_that_it_has() -> None:

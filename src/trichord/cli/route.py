@@ -20,7 +20,7 @@ class Route:
     """Choose, on validation, which adapter, mixture or fusion answers every task best, and report it on test.
 
     Writes routes.json, which `Model.load_routes` and `trichord encode --routes` read, table.json and report.html. The
-    base with the same fusion and no adapter stands beside the routed model, so that the two effects are told apart.
+    base by its own best way without adapters stands beside the routed model, so that the two effects are told apart.
 
     Args:
         base: run folder; adapters that it learnt together with the base are taken too.

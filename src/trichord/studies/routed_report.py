@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from trichord.adapters.lora import plain_state
 from trichord.adapters.settings import BASE
+from trichord.adapters.targets import num_parameters
 from trichord.data import Dataset
 from trichord.evaluation import EvaluationConfig
 from trichord.evaluation.route import RouteConfig
@@ -205,7 +205,7 @@ def _route_line(routed: Routed, task: str, dataset: Dataset) -> RouteLine:
 
 def _adapter_lines(way: Way) -> list[AdapterLine]:
     bank = way.banks[0].measured
-    base = sum(tensor.numel() for tensor in plain_state(bank.encoder).values())
+    base = num_parameters(bank.encoder)
     mixed = {mixture.name for mixture in way.routed.mixtures}
     lines = []
     for name in bank.names:

@@ -110,9 +110,11 @@ class Routed:
 
 
 def default_mixtures(bank: AdapterBank) -> tuple[MixtureConfig, ...]:
-    """Return concatenations, whole and halved, of every two pair adapters that share a modality."""
+    """Return concatenations, whole and halved, of every two pair adapters that share a modality and can be mixed."""
     pairs = [
-        n for n in bank.names if bank.identity(n).left and len((*bank.identity(n).left, *bank.identity(n).right)) == 2
+        name
+        for name in bank.names
+        if len((*bank.identity(name).left, *bank.identity(name).right)) == 2 and bank.mixable(name)
     ]
     return tuple(
         MixtureConfig(name=f"{a}{mark}{b}", members=(a, b), weights=weights)

@@ -69,7 +69,7 @@ def plot_effects(report: PairsReport) -> str | None:
         return None
     margins = Margins(left=0.15 + text_width(report.tasks))
     figure, grid = panels(1, len(EFFECTS), 0.15 + 0.26 * len(report.tasks), margins, sharex=True)
-    titles = ("Fusion: same base, fused", "Adapters: same fusion, adapted", "Both: routed against base")
+    titles = ("Fusion: base by its own", "Adapters: routed against that", "Both: routed against base")
     for number, (axes, name, title) in enumerate(zip(grid, EFFECTS, titles, strict=True)):
         look = {"color": SERIES[number], "marker": "o"}
         for place, of_task in enumerate(effects):

@@ -48,7 +48,7 @@ def _report(report: PairsReport, width: int) -> Iterator[RenderableType]:
     effects = tuple(effect for effect in effects if effect.fusion or effect.adapters)
     if effects:
         yield Text(f"\nTwo effects, apart ({told}, with 95 % interval and adjusted p)", style="bold")
-        grid = _grid(("", "fusion, no adapter", "adapters, same fusion"))
+        grid = _grid(("", "own fusion, no adapter", "adapters, beside that"))
         for effect in effects:
             grid.add_row(Text(effect.task), _effect(effect.fusion), _effect(effect.adapters))
         yield grid
