@@ -2,7 +2,7 @@
 
 1. Selection: base and orders of every seed are trained on the fitting splits, adapters learnt after the base and
    together with it, and each pair's encoders fine-tuned as a specialist. Validation chooses epochs, every task's route,
-   and which way of learning adapters is reported.
+   and which way of learning adapters is reported. One seed is enough where folds choose and no epoch is chosen.
 2. Folds, where the validation split is small: base and adapters are trained once more for each part of the fitting and
    validation splits, without that part, and the parts together choose routes and way in place of the validation split.
 3. Refit: the same as in 1 again on fitting and validation splits together, for as many epochs. Nothing is chosen from
@@ -129,7 +129,8 @@ def run_pairs_study(
     _check_pairs(study, first, dataset)
     refit = study.refit
     worker = _Worker(study, dataset, out, workers, options)
-    chosen = worker.carry_out("selection" if refit else "runs", planned, originals, None)
+    looked_at = _one_seed(planned) if study.folds and _keeps_last(planned) else planned
+    chosen = worker.carry_out("selection" if refit else "runs", looked_at, originals, None)
     folds = worker.carry_out_folds(planned, chosen) if study.folds else []
     final = worker.carry_out("runs", planned, originals, chosen) if refit else chosen
     report, ways = _report(study, dataset, out, first, chosen, final, folds)
@@ -150,6 +151,16 @@ def _changed(study: PairsStudy, config: ExperimentConfig) -> ExperimentConfig:
     for path in {"evaluation.tasks", "selection.tasks"} & set(changes):
         changes[path] = tuple(task for task in changes[path] if set(task) <= letters or config.order == study.base)
     return changed(config, changes)
+
+
+def _keeps_last(planned: Mapping[str, Sequence[ExperimentConfig]]) -> bool:
+    """Whether validation chooses no epoch anywhere."""
+    return all(stage.keep == "last" for configs in planned.values() for config in configs for stage in config.stages)
+
+
+def _one_seed(planned: Mapping[str, Sequence[ExperimentConfig]]) -> dict[str, Sequence[ExperimentConfig]]:
+    """Return the experiments of the first seed: enough for a verdict on convergence, where folds choose routes."""
+    return {label: configs[:1] for label, configs in planned.items()}
 
 
 def _check_pairs(study: PairsStudy, base: ExperimentConfig, dataset: Dataset) -> None:
@@ -215,13 +226,14 @@ class _Worker:
         plans = {
             label: [
                 PlannedRun(self.out / phase / label / f"seed-{config.seed}", config, original)
-                for config, original in zip(again(label, configs), again(label, originals[label]), strict=True)
+                for config, original in zip(again(label, configs), again(label, originals[label]), strict=False)
             ]
             for label, configs in planned.items()
         }
         runs = self._run(plans, f"{phase}: bases")
         models = [load(run.path) for run in runs[BASE_LABEL]]
         earlier = models if selected is None else [load(run.path) for run in selected[BASE_LABEL]]
+        earlier = [earlier[min(seed, len(earlier) - 1)] for seed in range(len(models))]
         plans = {}
         for label, configs in self._over_bases(earlier).items():
             started = [
@@ -324,8 +336,8 @@ def _report(
     for way in (AFTER, TOGETHER):
         if way == TOGETHER and TOGETHER_LABEL not in final:
             continue
-        sides = [_banks(runs, names, together=way == TOGETHER) for runs in (chosen, final)]
-        same = chosen is final
+        same = chosen is final or bool(folds)  # folds choose in place of the selection runs
+        sides = [_banks(runs, names, together=way == TOGETHER) for runs in (final if same else chosen, final)]
         banks = tuple(SeedBanks(seed, a, a if same else b) for seed, (a, b) in enumerate(zip(*sides, strict=True)))
         held = [
             Fold(bank, data, evaluation_set(data, HELD))
