@@ -205,3 +205,35 @@ def test_data_that_lack_a_modality_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'AVT' names a modality that is not there \(T\)"):
         carry_out(pairs_study("VT"), video_and_audio(tmp_path), tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_folds_choose_routes_and_one_seed_is_enough_for_the_verdict(folder: Path, tmp_path: Path) -> None:
+    changes = SHORT | {"stages.0.keep": "last", "evaluation.tasks": ("V>T",)}
+    study = pairs_study("VT", num_seeds=2, refit=True, folds=2, changes=changes)
+    dataset = three_modalities(folder)
+    outcome = carry_out(study, dataset, tmp_path / "study")
+    root = tmp_path / "study"
+    assert outcome.report.validation == "train+val in 2 folds"
+    assert [path.name for path in sorted((root / "selection" / "base").iterdir())] == ["seed-0"]
+    assert [path.name for path in sorted((root / "runs" / "adapter-VT").iterdir())] == ["seed-0", "seed-1"]
+    held = []
+    for number in range(2):
+        fold = Dataset.open(root / "folds" / "data" / f"fold-{number}")
+        assert "test" not in fold.spec.splits
+        held += fold.split("val").tolist()
+        for label in ("base", "adapter-VT"):
+            run = RunDirectory(root / "folds" / f"fold-{number}" / label)
+            assert run.finished
+            record = run.record()
+            assert record.dataset.fingerprint == fold.fingerprint()
+            assert (record.config.fit_splits, record.config.evaluation.split) == (("train",), "val")
+            assert record.config.selection.split is None
+    assert sorted(held) == dataset.split("train", "val").tolist()
+    assert {line.seed for line in outcome.report.verdicts["base"]} == {0}
+    assert carry_out(study, dataset, root).report == outcome.report
+
+
+@pytest.mark.parametrize(("changes", "rule"), [({"folds": 1}, "two folds or more"), ({"folds": 3}, "or refit")])
+def test_folds_that_make_no_sense(changes: dict[str, object], rule: str) -> None:
+    with pytest.raises(ConfigError, match=rule):
+        pairs_study("VT", **changes)
