@@ -173,11 +173,11 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; baselines stand apart from the orders."""
-        trained = [_plain_row(row) for row in self.rows if row.kind == "trained"]
-        baselines = [_plain_row(row) for row in self.rows if row.kind == "baseline"]
+        trained = [_order_row(row) for row in self.rows if row.kind == "trained"]
+        baselines = [_order_row(row) for row in self.rows if row.kind == "baseline"]
         return {
             "rows": trained,
-            "paired": [_plain_pair(pair) for pair in self.paired],
+            "paired": [plain_pair(pair) for pair in self.paired],
             "baselines": baselines,
             "baseline_settings": self.baseline_settings,
             "protocol": {
@@ -201,21 +201,21 @@ class Table:
         }
 
 
-def _plain_row(row: Row) -> dict[str, Any]:
+def plain_row(row: Row, name: str) -> dict[str, Any]:
+    """Return a number as plain data; `name` is what its label is called."""
     return {
-        "order": row.label,
+        name: row.label,
         "task": row.task,
         "metric": row.metric,
         "mean": row.mean,
         "ci95": [row.low, row.high],
         "per_seed": {str(seed): value for seed, value in row.per_seed.items()},
         "chance": row.chance,
-        "best": row.best,
-        "best_order": row.best_order,
     }
 
 
-def _plain_pair(pair: PairedRow) -> dict[str, Any]:
+def plain_pair(pair: PairedRow) -> dict[str, Any]:
+    """Return a comparison as plain data."""
     return {
         "a": pair.a,
         "b": pair.b,
@@ -226,3 +226,7 @@ def _plain_pair(pair: PairedRow) -> dict[str, Any]:
         "p": pair.p,
         "p_holm": pair.p_holm,
     }
+
+
+def _order_row(row: Row) -> dict[str, Any]:
+    return {**plain_row(row, "order"), "best": row.best, "best_order": row.best_order}

@@ -8,7 +8,7 @@ from typing import Any
 
 from trichord.reports.curves import StageVerdict
 from trichord.reports.modalities.report import ModalityReport
-from trichord.reports.table import PairedRow, Row
+from trichord.reports.table import PairedRow, Row, plain_pair, plain_row
 
 ROUTED = "routed"
 SAME_FUSION = "base, same fusion"
@@ -161,11 +161,11 @@ class PairsReport:
             "seeds": list(self.seeds),
             "tasks": list(self.tasks),
             "entries": dict(self.about),
-            "rows": [_plain(row, "entry") for row in self.rows],
+            "rows": [plain_row(row, "entry") for row in self.rows],
             "routes": [asdict(route) for route in self.routes],
-            "paired": [_plain_pair(comparison) for comparison in self.comparisons],
+            "paired": [{**plain_pair(pair), "significant": pair.significant} for pair in self.comparisons],
             "matrix": [
-                {**_plain(row, "adapter"), "own_pair": row.task in self.serves.get(row.label, ())}
+                {**plain_row(row, "adapter"), "own_pair": row.task in self.serves.get(row.label, ())}
                 for row in self.matrix
             ],
             "ways": [asdict(way) for way in self.ways],
@@ -179,29 +179,3 @@ class PairsReport:
             "notes": list(self.notes),
             "folders": list(self.folders),
         }
-
-
-def _plain(row: Row, name: str) -> dict[str, Any]:
-    return {
-        name: row.label,
-        "task": row.task,
-        "metric": row.metric,
-        "mean": row.mean,
-        "ci95": [row.low, row.high],
-        "per_seed": {str(seed): value for seed, value in row.per_seed.items()},
-        "chance": row.chance,
-    }
-
-
-def _plain_pair(pair: PairedRow) -> dict[str, Any]:
-    return {
-        "a": pair.a,
-        "b": pair.b,
-        "task": pair.task,
-        "metric": pair.metric,
-        "difference": pair.difference,
-        "ci95": [pair.low, pair.high],
-        "p": pair.p,
-        "p_holm": pair.p_holm,
-        "significant": pair.significant,
-    }
