@@ -193,7 +193,7 @@ def test_words_of_another_file_are_refused_and_a_base_that_names_none_takes_thos
         return replace(POOLED, modalities=(*POOLED.modalities[:2], words))
 
     known = model_of(mcn_fixed_small(spec("a"), "AVT", 0))
-    with pytest.raises(ConfigError, match=r"other word vectors \(b\.bin\) than the base"):
+    with pytest.raises(ConfigError, match=r"other word vectors \(b\.bin\) than the model"):
         adapt(known, spec("b"), VT)
     sequences = replace(POOLED, modalities=(*POOLED.modalities[:2], ModalitySpec(TEXT, "sequence", 6, 1)))
     silent = model_of(mcn_fixed_small(sequences, "AVT", 0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from trichord.adapters.settings import AdapterConfig, LowRankConfig, adapter_name, ordered_pair
 from trichord.data import DatasetSpec
-from trichord.encoders import JointEncoderConfig, WordPoolConfig
+from trichord.encoders import JointEncoderConfig
 from trichord.errors import ConfigError
 from trichord.modality import Pair, Task, spell_task
 from trichord.objectives import (
@@ -20,6 +20,7 @@ from trichord.objectives import (
     PairwiseConfig,
     WeightedPairConfig,
 )
+from trichord.recipes.rewording import reworded
 from trichord.recipes.together import together
 from trichord.runs import ExperimentConfig, Model, SelectionConfig
 
@@ -77,20 +78,6 @@ def adapt(
     known = tuple(entry.modality for entry in spec.modalities if entry.modality.name in names)
     own = tuple(modality.name for modality in known)
     pair, name = ordered_pair(pair, known), adapter_name(pair, known)
-    encoders = {modality: model.config.model.encoders[modality] for modality in own}
-    for modality, encoder in encoders.items():
-        words = held[modality].words
-        if isinstance(encoder, WordPoolConfig):
-            if words is not None and encoder.word_vectors not in ("", words.fingerprint):
-                raise ConfigError(
-                    f"the captions of {spec.name} are indexed with other word vectors ({words.source}) than the base "
-                    "was trained with; import them again with the file of the base"
-                )
-            encoders[modality] = replace(
-                encoder,
-                num_words=held[modality].num_words or None,
-                word_vectors=encoder.word_vectors if words is None else words.fingerprint,
-            )
     last = model.config.stages[-1]
     narrated = any(held[modality].cut for modality in own)
     rate = settings.learning_rate
@@ -102,7 +89,12 @@ def adapt(
         order=name,
         seed=seed,
         letters={modality.name: modality.letter for modality in known},
-        model=JointEncoderConfig(encoders=encoders, normalize=model.config.model.normalize),
+        model=JointEncoderConfig(
+            encoders={
+                modality: reworded(model.config.model.encoders[modality], held[modality], spec) for modality in own
+            },
+            normalize=model.config.model.normalize,
+        ),
         adapters={
             name: AdapterConfig(
                 left=pair.left, right=pair.right, sides=settings.sides or own, low_rank=settings.low_rank

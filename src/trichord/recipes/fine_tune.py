@@ -6,10 +6,10 @@ of 256, learning rate 1e-4; YouCook2 3 epochs, the rate times 0.9 after each; MS
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trichord.data import DatasetSpec
-from trichord.encoders import JointEncoderConfig, WordPoolConfig
+from trichord.encoders import JointEncoderConfig
 from trichord.errors import ConfigError
 from trichord.modality import TEXT, spell
 from trichord.objectives import (
@@ -19,6 +19,7 @@ from trichord.objectives import (
     PairwiseConfig,
     WeightedPairConfig,
 )
+from trichord.recipes.rewording import reworded
 from trichord.runs import ExperimentConfig, MeasurementConfig, Model, SelectionConfig
 from trichord.training.optimization import OptimizerConfig
 from trichord.training.stage import StageConfig
@@ -58,19 +59,7 @@ def fine_tune(
     names = tuple(name for name in held if model.supports(name))
     if TEXT.name not in names or len(names) < 2:
         raise ConfigError(f"fine-tuning pulls text to other modalities; model and data share {list(names)}")
-    encoders = {name: model.config.model.encoders[name] for name in names}
-    text = encoders[TEXT.name]
-    if isinstance(text, WordPoolConfig):
-        words = held[TEXT.name].words
-        if words is not None and text.word_vectors not in ("", words.fingerprint):
-            raise ConfigError(
-                f"the captions of {spec.name} are indexed with other word vectors ({words.source}) than the model was "
-                "trained with; import them again with the file of the model"
-            )
-        number = held[TEXT.name].num_words or None
-        encoders[TEXT.name] = replace(
-            text, num_words=number, word_vectors=text.word_vectors if words is None else words.fingerprint
-        )
+    encoders = {name: reworded(model.config.model.encoders[name], held[name], spec) for name in names}
     unit = model.config.model.normalize
     pair = WeightedPairConfig(left=(TEXT.name,), right=tuple(name for name in names if name != TEXT.name))
     contrast = PairwiseConfig(

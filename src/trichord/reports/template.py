@@ -34,14 +34,17 @@ def render(template: str, *, title: str, figures: dict[str, str | None], **conte
     jinja = require("jinja2", "report", PURPOSE)
     markup = require("markupsafe", "report", PURPOSE).Markup
     folder = files("trichord.reports")
-    environment: Environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined)
+
+    def source(name: str) -> str:
+        return folder.joinpath(name).read_text(encoding="utf-8")
+
+    loader = jinja.FunctionLoader(source)
+    environment: Environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined, loader=loader)
     environment.globals.update(
         show=numbers.show, show_range=numbers.show_range, show_signed=numbers.show_signed, show_value=show_value
     )
-    css = markup(folder.joinpath("page.css").read_text(encoding="utf-8"))
+    css = markup(source("page.css"))
     drawn = {name: None if svg is None else markup(svg) for name, svg in figures.items()}
-    text = folder.joinpath(template).read_text(encoding="utf-8")
-    filled = environment.from_string(text).render(
-        title=title, css=css, figures=drawn, version=trichord.__version__, **context
-    )
+    page = environment.get_template(template)
+    filled = page.render(title=title, css=css, figures=drawn, version=trichord.__version__, **context)
     return f"{filled}\n"

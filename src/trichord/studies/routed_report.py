@@ -104,56 +104,19 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
         rivals: what else the routed model is compared with.
     """
     chosen = max(ways, key=lambda way: way.routed.validation_mrr)
-    evaluated, scoring, effort = context.splits.measured, context.scoring, Effort()
-    found = chosen.routed
-
-    joint = next((way for way in ways if way.name == AFTER), chosen)
-
-    def measured(label: str, way: Way, routes: Mapping[str, RouteConfig]) -> Entry:
-        return measure_routes(label, way.routed.measured, way.routed.seeds, routes, evaluated, scoring)
-
-    main = measured(ROUTED, chosen, found.routes())
-    base = measured(BASE, joint, base_routes(context.tasks, context.dataset))
-    own = measured(OWN_FUSION, joint, own_fusion(joint.routed))
-    fusion = measured(SAME_FUSION, joint, same_fusion(found))
-    said = (
-        "the base" if joint.name == AFTER else "the weights that all pairs share, which were learnt with the adapters"
-    )
-    controls = [
-        Rival(base, f"{said}, sides of several modalities summed"),
-        Rival(own, f"{said}, by the best way without adapters that validation finds"),
-        Rival(fusion, f"{said}, with the fusion of each route and no adapter"),
-    ]
-    same: list[Rival] = []
-    alone = one_modality(found, context.tasks, context.dataset)
-    if alone:
-        said = "for tasks of several modalities, the route of the best of them alone"
-        same.append(Rival(measured(ONE_ALONE, chosen, alone), said))
-    if chosen is not joint:
-        shared = measured("shared weights, same fusion", chosen, same_fusion(found))
-        same.append(Rival(shared, "the weights of the routed model that all pairs share, with its fusion, no adapter"))
-    apart = [
-        *(
-            Rival(
-                measured(f"routed, {way.name}", way, way.routed.routes()), f"adapters learnt {way.name}, routed alike"
-            )
-            for way in ways
-            if way is not chosen
-        ),
-        *rivals,
-    ]
-    others = [*controls, *same, *apart]
-    (same if chosen is joint else apart).extend(controls)
-    entries = [main, *(rival.entry for rival in others)]
+    evaluated, effort, found = context.splits.measured, Effort(), chosen.routed
+    entries = _measure_entries(context, ways, chosen, rivals)
+    others = entries.others
     spelled = [spell_task(task, context.dataset.modalities) for task in context.tasks]
-    rows = tuple(row for entry in entries for task in spelled for row in entry_rows(entry, task, METRICS, effort))
+    rows = tuple(row for entry in entries.all for task in spelled for row in entry_rows(entry, task, METRICS, effort))
+    same, apart = ([rival.entry for rival in of] for of in (entries.same, entries.apart))
     comparisons = (
-        *compare_with_rivals(main, [rival.entry for rival in same], PAIRED_METRICS, effort, same_models=True),
-        *compare_with_rivals(main, [rival.entry for rival in apart], PAIRED_METRICS, effort),
-        *compare_with_rivals(own, [base], PAIRED_METRICS, effort, same_models=True),
+        *compare_with_rivals(entries.routed, same, PAIRED_METRICS, effort, same_models=True),
+        *compare_with_rivals(entries.routed, apart, PAIRED_METRICS, effort),
+        *compare_with_rivals(entries.own, [entries.base], PAIRED_METRICS, effort, same_models=True),
     )
-    matrix, served = build_matrix(found, context.dataset, context.tasks, evaluated, scoring)
-    first = main.results[0]
+    matrix, served = build_matrix(found, context.dataset, context.tasks, evaluated, context.scoring)
+    first = entries.routed.results[0]
     report = PairsReport(
         title=context.title,
         dataset=evaluated.dataset,
@@ -163,7 +126,7 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
         seeds=found.seeds,
         tasks=tuple(spelled),
         metrics=METRICS,
-        labels=tuple(entry.label for entry in entries),
+        labels=tuple(entry.label for entry in entries.all),
         about={
             ROUTED: f"the base with adapters learnt {chosen.name}, every task by the route that validation chose",
             **{rival.entry.label: rival.about for rival in others},
@@ -179,12 +142,82 @@ def report_routes(context: Context, ways: Sequence[Way], rivals: Sequence[Rival]
         chance={task: first[task].chance[METRIC] for task in spelled},
         num_queries={task: first[task].num_queries for task in spelled},
         verdicts=context.verdicts,
-        flags=collect_flags(entries, spelled),
+        flags=collect_flags(entries.all, spelled),
         notes=(*context.notes, *_notes(context, found, effort, len(spelled))),
         folders=context.folders,
     )
     answers = write_answers(report.labels, report.tasks, report.comparisons, report.rows, report.modalities)
     return replace(report, answers=answers)
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What is measured.
+
+    Args:
+        routed: the routed model.
+        base, own: the base as it is, and with its own fusion.
+        others: everything but the routed model, in the order it is shown in.
+        same: those of them that use the very models of the routed one, seed by seed.
+    """
+
+    routed: Entry
+    base: Entry
+    own: Entry
+    others: tuple[Rival, ...]
+    same: tuple[Rival, ...]
+
+    @property
+    def apart(self) -> list[Rival]:
+        """Those of other models than the routed one's."""
+        return [rival for rival in self.others if all(rival is not one for one in self.same)]
+
+    @property
+    def all(self) -> list[Entry]:
+        """The routed model and everything else."""
+        return [self.routed, *(rival.entry for rival in self.others)]
+
+
+def _measure_entries(context: Context, ways: Sequence[Way], chosen: Way, rivals: Sequence[Rival]) -> _Entries:
+    """Measure the routed model, the base three times, one modality alone, shared weights, and the other ways."""
+    found = chosen.routed
+    joint = next((way for way in ways if way.name == AFTER), chosen)
+
+    def measured(label: str, way: Way, routes: Mapping[str, RouteConfig]) -> Entry:
+        routed = way.routed
+        return measure_routes(label, routed.measured, routed.seeds, routes, context.splits.measured, context.scoring)
+
+    said = "the base" if joint.name == AFTER else "the weights that all pairs share, learnt with the adapters"
+    base = measured(BASE, joint, base_routes(context.tasks, context.dataset))
+    own = measured(OWN_FUSION, joint, own_fusion(joint.routed))
+    controls = [
+        Rival(base, f"{said}, sides of several modalities summed"),
+        Rival(own, f"{said}, by the best way without adapters that validation finds"),
+        Rival(
+            measured(SAME_FUSION, joint, same_fusion(found)), f"{said}, with the fusion of each route and no adapter"
+        ),
+    ]
+    inside: list[Rival] = []
+    alone = one_modality(found, context.tasks, context.dataset)
+    if alone:
+        about = "for tasks of several modalities, the route of the best of them alone"
+        inside.append(Rival(measured(ONE_ALONE, chosen, alone), about))
+    if chosen is not joint:
+        shared = measured("shared weights, same fusion", chosen, same_fusion(found))
+        about = "the weights of the routed model that all pairs share, with its fusion, no adapter"
+        inside.append(Rival(shared, about))
+    other_ways = [
+        Rival(measured(f"routed, {way.name}", way, way.routed.routes()), f"adapters learnt {way.name}, routed alike")
+        for way in ways
+        if way is not chosen
+    ]
+    return _Entries(
+        routed=measured(ROUTED, chosen, found.routes()),
+        base=base,
+        own=own,
+        others=(*controls, *inside, *other_ways, *rivals),
+        same=(*inside, *(controls if chosen is joint else ())),
+    )
 
 
 def _route_line(routed: Routed, task: str, dataset: Dataset) -> RouteLine:
