@@ -8,6 +8,7 @@ from trichord.batch import Features
 from trichord.encoders import (
     AudioEncoderConfig,
     GatedHeadConfig,
+    ImageHeadConfig,
     LinearHeadConfig,
     ResidualHeadConfig,
     WordPoolConfig,
@@ -21,6 +22,8 @@ CASES: dict[str, EncoderConfig] = {
     "gated-hidden": GatedHeadConfig(input_dim=6, output_dim=5, hidden_dim=4, dropout=0.1),
     "residual": ResidualHeadConfig(input_dim=6, output_dim=5, hidden_dim=7, dropout=0.3, standardize=True),
     "residual-norm": ResidualHeadConfig(input_dim=6, output_dim=5, hidden_dim=7, layer_norm=True),
+    "image": ImageHeadConfig(input_dim=6, output_dim=5, height=2, width=3, channels=(4, 3), dropout=0.1),
+    "image-deep": ImageHeadConfig(input_dim=6, output_dim=5, height=1, width=2, depth=3, channels=(4,)),
     "words": WordPoolConfig(input_dim=6, output_dim=5),
     "words-published": WordPoolConfig(input_dim=6, output_dim=5, mask_padding=False, max_words=8),
     "audio": AudioEncoderConfig(input_dim=6, output_dim=5, widths=(4, 3)),
@@ -51,7 +54,7 @@ def sequence_features(lengths: list[int], dim: int, *, time: int | None = None, 
 
 
 def some_features(config: EncoderConfig) -> Features:
-    if config.target.sequences:
+    if config.builds.sequences:
         return sequence_features([7, 3, 8, 1], config.input_dim)
     return pooled_features(4, config.input_dim)
 

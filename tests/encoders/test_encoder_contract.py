@@ -95,8 +95,8 @@ def test_runs_under_autocast(config: EncoderConfig) -> None:
 @every_encoder
 def test_the_other_kind_and_other_widths_are_refused(config: EncoderConfig) -> None:
     encoder = build(config)
-    wrong_kind = pooled_features(4, 6) if config.target.sequences else sequence_features([3, 2], 6)
-    wrong_width = sequence_features([3, 2], 9) if config.target.sequences else pooled_features(4, 9)
+    wrong_kind = pooled_features(4, 6) if config.builds.sequences else sequence_features([3, 2], 6)
+    wrong_width = sequence_features([3, 2], 9) if config.builds.sequences else pooled_features(4, 9)
     for features in (wrong_kind, wrong_width):
         with pytest.raises(DataError) as caught:
             encoder(features)
@@ -107,7 +107,7 @@ def test_the_other_kind_and_other_widths_are_refused(config: EncoderConfig) -> N
 @every_encoder
 def test_lengths_belong_to_sequences_alone(config: EncoderConfig) -> None:
     features = some_features(config)
-    lengths = None if config.target.sequences else torch.ones(4, dtype=torch.long)
+    lengths = None if config.builds.sequences else torch.ones(4, dtype=torch.long)
     with pytest.raises(DataError, match="lengths"):
         build(config)(Features(features.values, features.rows, lengths))
 

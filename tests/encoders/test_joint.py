@@ -130,7 +130,7 @@ class CountEncoder(Encoder):
         return Encoded(self.table(features.lengths[:, None].to(values.dtype)), values.mean(dim=1))
 
 
-CountConfig.target = CountEncoder
+CountConfig.builds = CountEncoder
 
 
 def test_an_invented_encoder_needs_nothing_but_the_contract() -> None:

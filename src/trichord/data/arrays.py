@@ -248,4 +248,4 @@ def import_arrays(config: ArraysImport) -> ImportReport:
     return ImportReport(dataset.path, dataset.spec, importer.ignored)
 
 
-ArraysImport.target = import_arrays
+ArraysImport.builds = import_arrays

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from trichord.data.writing import ModalityArrays, write_dataset
 from trichord.errors import ConfigError
 from trichord.modality import AUDIO, STANDARD, TEXT, VIDEO, unspell
 from trichord.randomness import numpy_generator
+
+TRAIN = "train"
+LATER_FIELDS: Mapping[str, Any] = {"apart": {}}
+"""Fields of `PlantedConfig` that older settings lack, with the value under which the corpus is the one of then."""
 
 _NAMES = tuple(modality.name for modality in STANDARD)
 
@@ -56,6 +61,9 @@ class PlantedConfig(Config):
         curvature: 0 for linear features; larger bends them by tanh.
         num_captions: text instances, and captions, per item.
         missing: modality -> fraction of the items, in every split, that lack it.
+        apart: pair ("VT") -> fraction of the items of the split "train" that never show both: half of these lack the
+            one, half the other. What the two share can then be learnt by way of a third modality only, as far as that
+            has it too; the other splits stay complete.
         joint_dim: width of the joint space the winners are claimed for.
     """
 
@@ -71,6 +79,7 @@ class PlantedConfig(Config):
     curvature: float = 0.0
     num_captions: int = 2
     missing: dict[str, float] = field(default_factory=dict)
+    apart: dict[str, float] = field(default_factory=dict)
     joint_dim: int = 18
 
     def __post_init__(self) -> None:
@@ -84,6 +93,11 @@ class PlantedConfig(Config):
                 raise ConfigError(f"{name} names the modalities {list(_NAMES)}, got {sorted(mapping)}")
         if not set(self.missing) <= set(_NAMES) or any(not 0 <= part < 1 for part in self.missing.values()):
             raise ConfigError(f"missing gives modalities a fraction from 0 to below 1, got {self.missing}")
+        pairs = [frozenset(unspell(pair, STANDARD)) for pair in self.apart]
+        if len(set(pairs)) != len(pairs) or any(len(pair) != 2 for pair in pairs):
+            raise ConfigError(f"apart names pairs of modalities, each once, got {list(self.apart)}")
+        if any(not 0 <= part <= 1 for part in self.apart.values()) or (self.apart and TRAIN not in self.num_items):
+            raise ConfigError(f"apart gives pairs a fraction from 0 to 1 of the items of {TRAIN!r}, got {self.apart}")
         if not self.num_items or min(self.num_items.values()) < 1 or self.num_captions < 1 or self.joint_dim < 1:
             raise ConfigError("numbers of items and captions, and joint_dim, are at least 1, and there is a split")
         if not 0 < self.decay <= 1 or self.curvature < 0 or min(self.noise.values()) <= 0:
@@ -150,7 +164,21 @@ def _draw_present(config: PlantedConfig, name: str) -> np.ndarray:
         numpy_generator(config.seed, f"planted/missing/{name}/{split}").random(number) >= config.missing.get(name, 0.0)
         for split, number in config.num_items.items()
     ]
-    return np.concatenate(parts)
+    present = np.concatenate(parts)
+    for pair, part in config.apart.items():
+        one, other = unspell(pair, STANDARD)
+        if name in (one, other):
+            place = numpy_generator(config.seed, f"planted/apart/{one}-{other}").random(config.num_items[TRAIN])
+            lost = place < part / 2 if name == one else (place >= part / 2) & (place < part)
+            present[_rows_of(config, TRAIN)] &= ~lost
+    return present
+
+
+def _rows_of(config: PlantedConfig, split: str) -> slice:
+    """Return the rows of a split; the splits lie one after another."""
+    names = list(config.num_items)
+    start = sum(config.num_items[name] for name in names[: names.index(split)])
+    return slice(start, start + config.num_items[split])
 
 
 def _features(config: PlantedConfig, name: str, latents: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -209,4 +237,4 @@ def write_planted(path: str | Path, config: PlantedConfig, overwrite: bool = Fal
     )
 
 
-PlantedConfig.target = plant
+PlantedConfig.builds = plant

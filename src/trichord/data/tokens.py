@@ -93,7 +93,7 @@ def _english(word: str, with_lower: bool) -> Token:
     return Token(word, (word,) if lower == word else (word, lower))
 
 
-EnglishConfig.target = English
+EnglishConfig.builds = English
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class Japanese(Tokenizer):
         return [_token(found, self._forms) for found in self._sudachi.tokenize(text) if _is_word(found)]
 
 
-JapaneseConfig.target = Japanese
+JapaneseConfig.builds = Japanese
 
 
 def unify_width(caption: str) -> str:

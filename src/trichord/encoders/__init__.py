@@ -5,6 +5,7 @@ from __future__ import annotations
 from trichord.encoders.audio import AudioEncoder, AudioEncoderConfig
 from trichord.encoders.contract import Encoder, EncoderConfig
 from trichord.encoders.gated import GatedUnit, gate
+from trichord.encoders.image import ImageHead, ImageHeadConfig
 from trichord.encoders.joint import JointEncoder, JointEncoderConfig, unit_rows
 from trichord.encoders.normalization import GlobalBatchNorm2d
 from trichord.encoders.pooled import (
@@ -28,6 +29,8 @@ __all__ = [
     "GatedHeadConfig",
     "GatedUnit",
     "GlobalBatchNorm2d",
+    "ImageHead",
+    "ImageHeadConfig",
     "JointEncoder",
     "JointEncoderConfig",
     "LinearHead",

@@ -126,4 +126,4 @@ class AudioEncoder(Encoder):
         return values, lengths.clamp(max=frames)
 
 
-AudioEncoderConfig.target = AudioEncoder
+AudioEncoderConfig.builds = AudioEncoder

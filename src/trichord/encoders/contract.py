@@ -42,7 +42,7 @@ class EncoderConfig(Config):
     @property
     def kind(self) -> str:
         """Kind of features it takes, as `trichord.data` names it: "pooled", "sequence" or "words"."""
-        return "sequence" if self.target.sequences else "pooled"
+        return "sequence" if self.builds.sequences else "pooled"
 
 
 class Encoder(nn.Module, ABC):

@@ -174,4 +174,4 @@ def _presence(rows: Int[Tensor, " rows"], batch_size: int) -> Bool[Tensor, " bat
     return torch.zeros(batch_size, dtype=torch.bool, device=rows.device).index_fill(0, rows, True)
 
 
-JointEncoderConfig.target = JointEncoder
+JointEncoderConfig.builds = JointEncoder

@@ -165,6 +165,6 @@ class ResidualHead(PooledEncoder):
         return embedding
 
 
-LinearHeadConfig.target = LinearHead
-GatedHeadConfig.target = GatedHead
-ResidualHeadConfig.target = ResidualHead
+LinearHeadConfig.builds = LinearHead
+GatedHeadConfig.builds = GatedHead
+ResidualHeadConfig.builds = ResidualHead

@@ -145,4 +145,4 @@ class WordPool(Encoder):
         return functional.embedding(values, table.to(self.word.weight.dtype))
 
 
-WordPoolConfig.target = WordPool
+WordPoolConfig.builds = WordPool

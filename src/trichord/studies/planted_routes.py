@@ -10,7 +10,7 @@ from trichord.adapters.settings import BASE
 from trichord.config import from_dict
 from trichord.data import Dataset
 from trichord.data.dataset import HEADER_FILE
-from trichord.data.planted import PlantedConfig
+from trichord.data.planted import LATER_FIELDS, PlantedConfig
 from trichord.data.planted_routes import LITTLE, MUCH, PlantedRoute
 from trichord.data.specification import read_header
 from trichord.errors import ConfigError
@@ -57,7 +57,10 @@ def judge_routes(
 
 
 def planted_config(dataset: Dataset) -> PlantedConfig | None:
-    """Return the settings of a planted corpus, which stand in the notes of the data set; None for other data."""
+    """Return the settings of a planted corpus, which stand in the notes of the data set; None for other data.
+
+    A corpus written before a setting existed has the value that setting stands at where it changes nothing.
+    """
     try:
         written = literal_eval(read_header(dataset.path / HEADER_FILE).notes)
     except (SyntaxError, ValueError):  # free text
@@ -66,7 +69,7 @@ def planted_config(dataset: Dataset) -> PlantedConfig | None:
     if not isinstance(written, dict) or written.get("config") != named:
         return None
     try:
-        found: PlantedConfig = from_dict(written)
+        found: PlantedConfig = from_dict({**LATER_FIELDS, **written})
     except ConfigError:  # of another version, whose settings mean something else
         return None
     return found

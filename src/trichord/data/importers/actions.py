@@ -138,4 +138,4 @@ def _flag(entry: Mapping[str, Any], key: str) -> bool:
     return bool(found)
 
 
-ActionsImport.target = import_actions
+ActionsImport.builds = import_actions

@@ -242,4 +242,4 @@ def _columns(
     }
 
 
-CrossTaskImport.target = import_crosstask
+CrossTaskImport.builds = import_crosstask

@@ -306,4 +306,4 @@ def _header(config: HowTo100MImport) -> Header:
     return Header("howto100m", modalities, description=f"narrated video, clips of {config.min_seconds:g} s and more")
 
 
-HowTo100MImport.target = import_howto100m
+HowTo100MImport.builds = import_howto100m

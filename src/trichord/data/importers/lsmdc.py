@@ -52,4 +52,4 @@ def import_lsmdc(config: LsmdcImport) -> PackReport:
     )
 
 
-LsmdcImport.target = import_lsmdc
+LsmdcImport.builds = import_lsmdc

@@ -40,4 +40,4 @@ def import_mining_youtube(config: MiningYouTubeImport) -> PackReport:
     return import_step_videos(config, "mining-youtube", file, videos, "Mining YouTube, test videos, second by second")
 
 
-MiningYouTubeImport.target = import_mining_youtube
+MiningYouTubeImport.builds = import_mining_youtube

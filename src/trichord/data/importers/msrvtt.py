@@ -122,4 +122,4 @@ def _read_subset(file: Path, tested: frozenset[str]) -> frozenset[str]:
     return clips
 
 
-MsrvttImport.target = import_msrvtt
+MsrvttImport.builds = import_msrvtt

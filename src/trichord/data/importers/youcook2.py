@@ -59,4 +59,4 @@ def _is_bare(clip: str) -> bool:
 
 
 FORMAT = ClipFormat(captions="caption", video=("2d", "3d"), source=video_of, columns=_columns, numbered=_is_bare)
-YouCook2Import.target = import_youcook2
+YouCook2Import.builds = import_youcook2
