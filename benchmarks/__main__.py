@@ -13,6 +13,7 @@ from benchmarks.adapter_switching import adapter_mixing, adapter_switching
 from benchmarks.clip_loading import clip_loading
 from benchmarks.evaluation_memory import evaluation_memory
 from benchmarks.evaluation_speed import evaluation_speed
+from benchmarks.graph_nodes import graph_nodes
 from benchmarks.hardware import machine, machine_line, use_all_cores
 from benchmarks.narrated_clips import narrated_clips
 from benchmarks.outcome import Outcome
@@ -38,6 +39,7 @@ ALL: tuple[Callable[[bool], Outcome], ...] = (
     adapter_switching,
     adapter_mixing,
     trunk_caching,
+    graph_nodes,
 )
 
 

@@ -1,7 +1,7 @@
 """Configurations: frozen dataclasses that sit beside the class they build.
 
 A configuration is plain data. It can be printed, compared, saved as JSON, rebuilt by `from_dict`, and every field of
-it can be overridden from the command line. Subclasses carry `target`, the class that `build` constructs.
+it can be overridden from the command line. Subclasses carry `builds`, the class that `build` constructs.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from trichord.errors import ConfigError, nearest
 class Config:
     """Base of every configuration; fields are plain data, configurations, or tuples and dictionaries of them."""
 
-    target: ClassVar[Any] = None
+    builds: ClassVar[Any] = None
 
     def build(self, **runtime: Any) -> Any:
         """Construct the target from this configuration and objects that only exist at run time."""
-        return type(self).target(self, **runtime)
+        return type(self).builds(self, **runtime)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` turns back into an equal configuration."""

@@ -10,6 +10,7 @@ leaves it as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -88,3 +89,22 @@ def gather_rows(tensor: Tensor) -> Tensor:
         ]
     )
     return sum_processes(padded).to(tensor.dtype)
+
+
+def average_gradients(parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Average the gradients of parameters over processes, in place; nothing to do on one process.
+
+    What `DistributedDataParallel` does within a module's own backward pass, for modules whose loss is computed outside
+    of them. A parameter that no process has a gradient for keeps none; one that some have is 0 on the others.
+    """
+    if world_size() == 1 or not parameters:
+        return
+    place = parameters[0].device
+    held = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=place)
+    distributed.all_reduce(held)
+    learning = [parameter for parameter, count in zip(parameters, held.tolist(), strict=True) if count > 0]
+    for parameter in learning:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        distributed.all_reduce(parameter.grad)
+        parameter.grad /= world_size()

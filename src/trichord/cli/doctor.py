@@ -17,7 +17,7 @@ from trichord.cli.options import parse_command
 from trichord.files import write_json
 from trichord.runs.environment import describe_environment
 
-EXTRAS = {"report": ("matplotlib", "jinja2"), "tensorboard": ("tensorboard",)}
+EXTRAS = {"report": ("matplotlib", "jinja2"), "tensorboard": ("tensorboard",), "search": ("optuna", "sklearn")}
 
 
 @dataclass(frozen=True, kw_only=True)

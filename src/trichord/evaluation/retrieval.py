@@ -58,8 +58,13 @@ def rank_task(
     choices = {"captions": config.captions, "fusion": config.fusion, "similarity": config.similarity}
     query = build_side(tables, task.query, items, **choices)
     gallery = build_side(tables, task.gallery, items, **choices)
+    return rank_sides(query, gallery, config.chunk)
+
+
+def rank_sides(query: Side, gallery: Side, chunk: int) -> RankedTask:
+    """Score every query row against the gallery; see `rank_task`."""
     scored = ~gallery.missing[query.positions]
-    return rank_rows(query, gallery, scored, _count(query, gallery, scored, config.chunk))
+    return rank_rows(query, gallery, scored, _count(query, gallery, scored, chunk))
 
 
 def rank_rows(query: Side, gallery: Side, scored: Bool[np.ndarray, " rows"], counts: RankCounts) -> RankedTask:
@@ -114,7 +119,7 @@ def evaluate_task(
 
 def make_result(
     ranked: RankedTask,
-    task: Task,
+    task: Task | str,
     evaluated: EvaluationSet,
     config: EvaluationConfig,
     *,
@@ -125,6 +130,7 @@ def make_result(
     """Add intervals, chance values, flags of chance and the protocol to a task that is ranked.
 
     Args:
+        task: the task; one that is no retrieval between modalities comes spelled.
         similarity, fusion: what the protocol says of them.
         flags: sentences about the vectors.
     """
@@ -132,7 +138,7 @@ def make_result(
     chance = summarise(ranked.chance).named()
     return RetrievalResult(
         protocol=Protocol(
-            task=spell_task(task, evaluated.known),
+            task=task if isinstance(task, str) else spell_task(task, evaluated.known),
             dataset=evaluated.dataset,
             dataset_fingerprint=evaluated.fingerprint,
             split=evaluated.split,

@@ -242,4 +242,4 @@ class Cluster(SetObjective):
                 raise ConfigError(f"cluster is set to dim {self.config.dim}, but {name!r} has width {width}")
 
 
-ClusterConfig.target = Cluster
+ClusterConfig.builds = Cluster

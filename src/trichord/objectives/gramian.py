@@ -201,5 +201,5 @@ def _unit_rows(embeddings: Embeddings, names: Sequence[str], rows: Tensor) -> li
     return [functional.normalize(vectors.float(), dim=1) for vectors in chosen]
 
 
-VolumeConfig.target = Volume
-AreaConfig.target = Area
+VolumeConfig.builds = Volume
+AreaConfig.builds = Area

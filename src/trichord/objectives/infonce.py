@@ -67,4 +67,4 @@ class InfoNCE(PairObjective):
         return info_nce(left, right, self.scale(), self.label_smoothing, blocked)
 
 
-InfoNCEConfig.target = InfoNCE
+InfoNCEConfig.builds = InfoNCE

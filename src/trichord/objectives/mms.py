@@ -61,4 +61,4 @@ class MaskedMarginSoftmax(PairObjective):
         return masked_margin_softmax(left, right, self.margin, blocked)
 
 
-MaskedMarginSoftmaxConfig.target = MaskedMarginSoftmax
+MaskedMarginSoftmaxConfig.builds = MaskedMarginSoftmax

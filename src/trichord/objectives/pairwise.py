@@ -128,4 +128,4 @@ class Pairwise(SetObjective):
         return vectors, present
 
 
-PairwiseConfig.target = Pairwise
+PairwiseConfig.builds = Pairwise

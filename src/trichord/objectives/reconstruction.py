@@ -86,4 +86,4 @@ class Reconstruction(SetObjective):
         return mean_squared_error(decoder(chosen_rows(vectors, rows)), chosen_rows(target, rows))
 
 
-ReconstructionConfig.target = Reconstruction
+ReconstructionConfig.builds = Reconstruction

@@ -75,4 +75,4 @@ class SigmoidContrast(PairObjective):
         return sigmoid_contrast(left, right, self.scale(), self.bias, blocked)
 
 
-SigmoidContrastConfig.target = SigmoidContrast
+SigmoidContrastConfig.builds = SigmoidContrast

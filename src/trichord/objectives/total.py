@@ -60,4 +60,4 @@ class Objective(nn.Module):
         return LossTerms(merged)
 
 
-ObjectiveConfig.target = Objective
+ObjectiveConfig.builds = Objective

@@ -21,15 +21,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import trichord
-from trichord.config import difference, from_dict
+from trichord.config import Config, difference, from_dict
 from trichord.errors import RunError
 from trichord.files import read_json, write_json, write_text
 from trichord.runs.experiment import ExperimentConfig
 
 RUN_FORMAT = 2
+C = TypeVar("C", bound=Config)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DatasetIdentity:
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class DirectoryRecord(Generic[C]):
     """What config.json holds.
 
     Args:
@@ -51,17 +52,29 @@ class RunRecord:
         dataset: the data.
     """
 
-    config: ExperimentConfig
+    config: C
     changes: dict[str, tuple[Any, Any]]
     dataset: DatasetIdentity
 
 
-class RunDirectory:
-    """A run folder: where its files lie, and reading and writing them.
+RunRecord = DirectoryRecord[ExperimentConfig]
+
+
+class Directory(Generic[C]):
+    """A folder of something trained: where its files lie, and reading and writing them.
+
+    A subclass says of what kind the experiment is.
 
     Args:
         path: the folder; it need not exist yet.
     """
+
+    holds: ClassVar[type[Config]]
+    """Kind of its experiment."""
+    kind: ClassVar[str]
+    """What such a folder is called in messages."""
+    made_by: ClassVar[str]
+    """The command that makes it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -71,23 +84,14 @@ class RunDirectory:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoint_file = self.path / "checkpoint.safetensors"
         self.cache_folder = self.path / "cache"
-        self.model_file = self.path / "model.safetensors"
         self.tensorboard_folder = self.path / "tensorboard"
-
-    def results_folder(self, split: str) -> Path:
-        """Results on a split."""
-        return self.path / "results" / split
-
-    def adapter_folder(self, name: str) -> Path:
-        """An adapter that was learnt together with the model."""
-        return self.path / "adapters" / name
 
     @property
     def exists(self) -> bool:
-        """Whether a run was begun here."""
+        """Whether something was begun here."""
         return self.config_file.exists()
 
-    def begin(self, record: RunRecord) -> None:
+    def begin(self, record: DirectoryRecord[C]) -> None:
         """Write config.json for a new run, or check that the run begun here is the same one.
 
         Raises:
@@ -95,7 +99,7 @@ class RunDirectory:
         """
         if not self.exists:
             if self.path.exists() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
-                raise RunError(f"{self.path} is not empty and holds no run; choose another folder")
+                raise RunError(f"{self.path} is not empty and holds no {self.kind}; choose another folder")
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(
                 self.config_file,
@@ -110,7 +114,7 @@ class RunDirectory:
             return
         self.check_same(record.config, record.dataset)
 
-    def check_same(self, config: ExperimentConfig, dataset: DatasetIdentity) -> None:
+    def check_same(self, config: C, dataset: DatasetIdentity) -> None:
         """Raise `RunError` unless the run that was begun here is this experiment on these data."""
         there = self.record()
         unlike = difference(there.config, config)
@@ -125,11 +129,12 @@ class RunDirectory:
                 f"these have {dataset.fingerprint}; choose another --out, or restore the data"
             )
 
-    def record(self) -> RunRecord:
-        """Read config.json. Raises `RunError` when there is no run or it has another format."""
+    def record(self) -> DirectoryRecord[C]:
+        """Read config.json. Raises `RunError` when there is none, of another kind or of another format."""
         if not self.exists:
             raise RunError(
-                f"{self.path} is not a run folder (it has no config.json); name a folder made by `trichord train`"
+                f"{self.path} is not a {self.kind} folder (it has no config.json); name a folder made by "
+                f"`{self.made_by}`"
             )
         data = read_json(self.config_file)
         if not isinstance(data, dict) or data.get("run_format") != RUN_FORMAT:
@@ -138,8 +143,14 @@ class RunDirectory:
                 f"{self.path} has run format {found!r} (written by trichord {data.get('trichord') if found else '?'}); "
                 f"this trichord, {trichord.__version__}, reads format {RUN_FORMAT}. Use the version that wrote it"
             )
+        config = from_dict(data["config"])
+        if not isinstance(config, self.holds):
+            raise RunError(
+                f"{self.path} is not a {self.kind} folder: it holds a {type(config).__name__}; name a folder made by "
+                f"`{self.made_by}`"
+            )
         changes = {path: (a, b) for path, (a, b) in data["changes"].items()}
-        return RunRecord(from_dict(data["config"]), changes, DatasetIdentity(**data["dataset"]))
+        return DirectoryRecord(cast(C, config), changes, DatasetIdentity(**data["dataset"]))
 
     def status(self) -> dict[str, Any]:
         """Read status.json; {"state": "new"} when nothing was begun."""
@@ -190,3 +201,23 @@ class RunDirectory:
 
         kept = [json.dumps(line) for line in self.metrics() if is_past(line)]
         write_text(self.metrics_file, "".join(line + "\n" for line in kept))
+
+
+class RunDirectory(Directory[ExperimentConfig]):
+    """A run folder."""
+
+    holds = ExperimentConfig
+    kind = "run"
+    made_by = "trichord train"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.model_file = self.path / "model.safetensors"
+
+    def results_folder(self, split: str) -> Path:
+        """Results on a split."""
+        return self.path / "results" / split
+
+    def adapter_folder(self, name: str) -> Path:
+        """An adapter that was learnt together with the model."""
+        return self.path / "adapters" / name

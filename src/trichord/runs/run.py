@@ -21,7 +21,7 @@ from trichord.files import hash_tensors, read_json, write_json
 from trichord.objectives import Objective
 from trichord.randomness import derive_seed
 from trichord.runs.adapted import attach_adapters, check_adapters, measure, save_adapters, validate
-from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
+from trichord.runs.directory import DatasetIdentity, Directory, RunDirectory, RunRecord
 from trichord.runs.environment import describe_environment
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.initial import check_initial, start_from
@@ -103,7 +103,7 @@ def run_experiment(
     return directory
 
 
-def record_environment(directory: RunDirectory, engine: Engine, *, anew: bool) -> None:
+def record_environment(directory: Directory[Any], engine: Engine, *, anew: bool) -> None:
     """Write what the run runs on; a run taken up elsewhere keeps what was there before under "earlier"."""
     used = {"precision": engine.precision, "device": str(engine.device), "processes": world_size()}
     found = describe_environment() | used

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from trichord.data import Dataset, require_segments, require_sources
-from trichord.encoders import WordPoolConfig
+from trichord.encoders import EncoderConfig, WordPoolConfig
 from trichord.errors import DataError
 from trichord.modality import parse_task
 from trichord.objectives import PairwiseConfig
@@ -21,7 +23,8 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
     in the split it is measured on that has both sides. A stage that goes by the source or the segment of an item needs
     items that name them.
     """
-    _check_modalities(config, dataset)
+    whose = f"the experiment (recipe {config.recipe}, order {config.order})"
+    check_encoders(config.model.encoders, dataset, whose)
     _check_splits(config, dataset)
     for number, stage in enumerate(config.stages):
         held = np.sum([dataset.has(name)[dataset.split(*config.fit_splits)] for name in stage.modalities], axis=0)
@@ -33,7 +36,7 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
                 remedy="choose an order whose stages the data can serve, or other splits to fit on",
             )
         _check_pairs(config, dataset, stage)
-        _check_clips(dataset, stage, dataset.split(*config.fit_splits))
+        check_clips(dataset, stage, dataset.split(*config.fit_splits))
         if config.selection.split is not None:
             _check_tasks(dataset, config.selection.split, config.stage_tasks(stage), config, "selection")
     _check_tasks(dataset, config.evaluation.split, config.tasks, config, "evaluation")
@@ -43,20 +46,26 @@ def check_data(config: ExperimentConfig, dataset: Dataset) -> None:
             dataset.check_finite(entry.modality.name)
 
 
-def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
+def check_encoders(encoders: Mapping[str, EncoderConfig], dataset: Dataset, whose: str) -> None:
+    """Raise `DataError` when data lack a modality that is encoded, or hold it in another form than its encoder takes.
+
+    Args:
+        encoders: modality name -> its encoder.
+        dataset: the data.
+        whose: what has these encoders, as messages begin: "the experiment".
+    """
     held = {entry.modality.name: entry for entry in dataset.spec.modalities}
-    for name, encoder in config.model.encoders.items():
+    for name, encoder in encoders.items():
         if name not in held:
             raise DataError(
-                f"the experiment (recipe {config.recipe}, order {config.order}) needs the modality {name!r}; "
-                f"the data hold {sorted(held)}",
+                f"{whose} needs the modality {name!r}; the data hold {sorted(held)}",
                 file=dataset.path,
                 remedy="choose an order of the modalities that are there, or import the missing one",
             )
         if encoder.kind != held[name].kind:
             raise DataError(
-                f"{name} is of the kind {held[name].kind!r}, and the encoder {type(encoder).__name__} of recipe "
-                f"{config.recipe} takes {encoder.kind!r}",
+                f"{name} is of the kind {held[name].kind!r}, and the encoder {type(encoder).__name__} of {whose} takes "
+                f"{encoder.kind!r}",
                 file=dataset.path,
                 remedy="choose a recipe for such features, for instance mcn_fixed_small for words and sequences",
             )
@@ -70,7 +79,7 @@ def _check_modalities(config: ExperimentConfig, dataset: Dataset) -> None:
             )
         if encoder.input_dim != held[name].dim:
             raise DataError(
-                f"{name} is {held[name].dim} wide, the encoder expects {encoder.input_dim}",
+                f"{name} is {held[name].dim} wide, the encoder of {whose} expects {encoder.input_dim}",
                 file=dataset.path,
                 remedy="use the data the model was made for, or build the recipe for these data",
             )
@@ -89,7 +98,8 @@ def _check_pairs(config: ExperimentConfig, dataset: Dataset, stage: StageConfig)
             )
 
 
-def _check_clips(dataset: Dataset, stage: StageConfig, items: np.ndarray) -> None:
+def check_clips(dataset: Dataset, stage: StageConfig, items: np.ndarray) -> None:
+    """Raise `DataError` when a stage goes by the source or the segment of items, and items do not name them."""
     usable = items[np.any([dataset.has(name)[items] for name in stage.modalities], axis=0)]
     if stage.items_per_source is not None:
         require_sources(dataset, usable)

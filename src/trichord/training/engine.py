@@ -7,6 +7,8 @@ ACCELERATE_USE_CPU=true). accelerate averages gradients over processes, which is
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -62,15 +64,28 @@ class Engine:
             prepared_module, prepared_optimizer = self._accelerator.prepare(module, optimizer)
         return prepared_module, prepared_optimizer
 
+    def prepare_optimizer(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Return an optimizer, ready to train parameters whose modules are called as they are; see `autocast`."""
+        return self._accelerator.prepare_optimizer(optimizer)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Compute in the engine's precision while the block runs; a module that was prepared does so by itself."""
+        found: AbstractContextManager[None] = self._accelerator.autocast()
+        return found
+
     def backward(self, loss: torch.Tensor) -> None:
         """Compute gradients, averaged over processes."""
         self._accelerator.backward(loss)
 
     def clip_gradients(self, module: nn.Module, largest_norm: float | None) -> float:
         """Scale gradients down to `largest_norm` (None: leave them) and return the norm they had."""
+        return self.clip_parameters(list(module.parameters()), largest_norm)
+
+    def clip_parameters(self, parameters: Sequence[nn.Parameter], largest_norm: float | None) -> float:
+        """Scale the gradients of parameters down to `largest_norm` (None: leave them); return the norm they had."""
         if largest_norm is not None:
-            return float(self._accelerator.clip_grad_norm_(module.parameters(), largest_norm))
-        return float(torch.nn.utils.get_total_norm(p.grad for p in module.parameters() if p.grad is not None))
+            return float(self._accelerator.clip_grad_norm_(parameters, largest_norm))
+        return float(torch.nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None))
 
     def release(self) -> None:
         """Forget prepared modules, so that the next stage starts clean."""

@@ -49,9 +49,11 @@ class BatchSource:
         stage: number of the stage, so that stages draw differently.
         items_per_source: most items an epoch draws of one source, a batch being batch_size / items_per_source sources;
             None visits every item. See `StageConfig`.
+        fewest: some item must hold so many of the modalities: two where they are compared, one where they are
+            classified.
 
     Raises:
-        DataError: no item holds two of the modalities, so nothing could be compared; or items are to be drawn by
+        DataError: no item holds so many of the modalities, so nothing could be learnt; or items are to be drawn by
             source and none names one.
     """
 
@@ -64,11 +66,12 @@ class BatchSource:
         seed: int,
         stage: int,
         items_per_source: int | None = None,
+        fewest: int = 2,
     ) -> None:
         held = np.sum([dataset.has(name)[items] for name in modalities], axis=0)
-        if not (held > 1).any():
+        if not (held >= fewest).any():
             raise DataError(
-                f"no item of the fitting split holds two of the modalities {modalities}",
+                f"no item of the fitting split holds {fewest} of the modalities {modalities}",
                 file=dataset.path,
                 remedy="choose an order whose stages the data can serve, or another split",
             )

@@ -1,8 +1,4 @@
-"""Every adapter on every task as a heat map: blue above the base, orange below, its number in each cell.
-
-The two hues are those of the page's first two series, which readers who confuse red and green tell apart. They are laid
-over the page with an opacity that grows with the difference, so that the map is as legible in the dark as in the light.
-"""
+"""Every adapter on every task as a heat map: blue above the base, orange below, its number in each cell."""
 
 from __future__ import annotations
 
@@ -12,11 +8,10 @@ from trichord.adapters.settings import BASE
 from trichord.optional import require
 from trichord.reports.numbers import show, show_signed
 from trichord.reports.pairs.report import METRIC, PairsReport
+from trichord.reports.plot_scale import cell_look, draw_scale
 from trichord.reports.plot_style import (
-    FAINT,
     INK,
     RULE,
-    SERIES,
     SIZE,
     SMALL,
     Margins,
@@ -26,9 +21,6 @@ from trichord.reports.plot_style import (
     verbatim,
 )
 
-GAIN, LOSS = SERIES[0], SERIES[1]
-STRONGEST = 0.5
-"""Opacity of the largest difference; text on it keeps its contrast, in the light and in the dark."""
 LEAST_SCALE = 1.0
 """Points of the strongest colour where all differences are smaller: noise must not look like an effect."""
 FEWEST = 7
@@ -63,7 +55,7 @@ def plot_matrix(report: PairsReport) -> str | None:
     axes.set_yticks(range(len(adapters)), names)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         text.set(color=INK, fontsize=SIZE, fontweight="bold")
-    _draw_scale(figure, margins, scale)
+    draw_scale(figure, margins, METRIC, scale, f"points of {METRIC} from the base")
     return to_svg(figure, "matrix-map", f"{METRIC} of every adapter on every task, as differences to the base")
 
 
@@ -95,9 +87,8 @@ def _draw_cell(
     patches = require("matplotlib.patches", "report", "drawing a report")
     (adapter, task), (column, line) = cell, place
     row, difference = report.cell(adapter, task), cell_difference(report, adapter, task)
-    strength = 0.0 if difference is None else STRONGEST * min(1.0, abs(difference) / scale)
     box = {"xy": (column - 0.47, line - 0.46), "width": 0.94, "height": 0.92}
-    fill = patches.Rectangle(**box, facecolor=GAIN if (difference or 0) >= 0 else LOSS, alpha=strength, linewidth=0)
+    fill = patches.Rectangle(**box, **cell_look(difference or 0.0, scale))
     fill.set_gid(f"cell-{line}-{column}")
     axes.add_patch(fill)
     own = task in report.serves.get(adapter, ())
@@ -114,31 +105,3 @@ def _draw_cell(
     if chosen:
         dot = axes.plot([column + 0.38], [line - 0.28], "o", markersize=4, color=INK, markeredgewidth=0)[0]
         dot.set_gid(f"chosen-{line}-{column}")
-
-
-def _draw_scale(figure: Any, margins: Margins, scale: float) -> None:
-    """Draw what the colours mean, below the cells: seven swatches from the strongest loss to the strongest gain."""
-    width, height = figure.get_size_inches()
-    shares = [-1.0, -2 / 3, -1 / 3, 0.0, 1 / 3, 2 / 3, 1.0]
-    size = 0.34
-    axes = figure.add_axes((margins.left / width, 0.08 / height, size * len(shares) / width, 0.13 / height))
-    axes.set_xlim(-0.5, len(shares) - 0.5)
-    axes.set_ylim(0, 1)
-    axes.patch.set_alpha(0.0)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    for place, share in enumerate(shares):
-        axes.bar([place], [1], width=1, color=LOSS if share < 0 else GAIN, alpha=STRONGEST * abs(share), linewidth=0)
-    ends = (0, len(shares) // 2, len(shares) - 1)
-    axes.set_xticks(ends, [f"{show_signed(METRIC, shares[end] * scale)}" for end in ends])
-    axes.xaxis.tick_top()
-    axes.set_yticks([])
-    axes.tick_params(length=0, labelsize=SMALL, labelcolor=FAINT, pad=1)
-    axes.annotate(
-        f"points of {METRIC} from the base",
-        (1.04, 0.5),
-        xycoords="axes fraction",
-        va="center",
-        fontsize=SMALL,
-        color=FAINT,
-    )
