@@ -30,6 +30,8 @@ SHORTER = {
     "trichord train --data clips --order AVT --out runs/joint": "--set.stages.0.epochs 2",
     "trichord adapt runs/joint --pair VT": "--epochs 2",
     "trichord adapt runs/joint --pair AT": "--epochs 2",
+    "trichord graph search": "--workers 1 --trials 2 --epochs 2 --best 1 --ranking-seeds 1 --seeds 1 --kinds T-A",
+    "trichord graph train": "--epochs 2",
     "trichord study pairs": "--workers 1 --no-refit --epochs 2 --set.stages.0.epochs 2 --set.stages.1.epochs 2",
 }
 IN_TURN = """
@@ -95,7 +97,7 @@ def run_blocks(chosen: list[tuple[str, str]], folder: Path) -> None:
 
 def shown_in_the_readme() -> list[tuple[str, str]]:
     shown = [(language, block) for language, block in blocks(README) if not is_about_published_files(block)]
-    assert [language for language, _ in shown] == ["bash", "python", "bash", "bash", "bash", "bash", "python"]
+    assert [language for language, _ in shown] == ["bash", "python", "bash", "bash", "bash", "bash", "bash", "python"]
     return shown
 
 
@@ -129,9 +131,10 @@ def run_in_turn(chosen: list[tuple[str, str]], folder: Path) -> list[str]:
 
 
 def check_what_the_readme_left(folder: Path) -> None:
-    for name in ("study", "comparison", "routes", "pairs"):
+    for name in ("study", "comparison", "routes", "pairs", "graphs"):
         assert (folder / name / "report.html").exists()
     assert (folder / "pairs" / "routes.json").exists()
+    assert (folder / "graph.svg").exists()
     for name in ("vt_a", "longer", "two-processes"):
         assert (folder / "runs" / name / "model.safetensors").exists()
 

@@ -28,6 +28,7 @@ ONE_DOOR = {
     "tyro": "cli/options.py",
     "jinja2": "reports/template.py",
     "sudachipy": "data/tokens.py",
+    "optuna": "studies/graphs/optuna_door.py",
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
 
