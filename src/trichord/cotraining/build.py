@@ -14,7 +14,7 @@ from trichord.cotraining.nodes import ClassNode, Network, Node, PairNode
 from trichord.curricula import set_trainable
 from trichord.data import Dataset
 from trichord.encoders import JointEncoder
-from trichord.errors import ConfigError, RunError
+from trichord.errors import ConfigError, RunError, TrainingError
 from trichord.files import hash_tensors
 from trichord.graphs.payload import Payload
 from trichord.objectives import ObjectiveConfig
@@ -105,6 +105,13 @@ def frozen_hashes(cast: Cast) -> dict[str, str]:
     if cast.base is not None:
         still["the base"] = cast.base  # no node can be called so
     return {name: hash_tensors(plain_state(model)) for name, model in still.items()}
+
+
+def verify_frozen(cast: Cast) -> None:
+    """Raise `TrainingError` when something frozen moved."""
+    moved = [name for name, there in frozen_hashes(cast).items() if cast.frozen[name] != there]
+    if moved:
+        raise TrainingError(f"{', '.join(moved)} should be frozen and moved during training; do not trust this graph")
 
 
 def _check_base(config: GraphExperimentConfig, base: Model | None) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from trichord.cotraining.build import Cast
+from trichord.cotraining.build import Cast, verify_frozen
 from trichord.cotraining.checkpoint import save_cast
 from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.experiment import GraphExperimentConfig
 from trichord.cotraining.loop import GraphStep
 from trichord.dist import is_main
+from trichord.optional import require
 from trichord.runs import RunOptions
 from trichord.runs.recorder import Interruption
 from trichord.training.loop import Position
@@ -63,6 +64,10 @@ class GraphRecorder:
         self.saved_at, self.steps_since_save = time.monotonic(), 0
         self.began = time.monotonic() - memory.get("seconds", 0.0)
         self.stop = False
+        self.board = None
+        if options.tensorboard and is_main():
+            board = require("torch.utils.tensorboard", "tensorboard", "--tensorboard")
+            self.board = board.SummaryWriter(str(directory.tensorboard_folder))
         self.bar = tqdm(
             total=num_steps * config.epochs,
             initial=num_steps * start.epoch + start.step,
@@ -90,6 +95,10 @@ class GraphRecorder:
             nodes={name: vars(node) for name, node in record.nodes.items()},
             items_per_second=round(record.items_per_second, 1),
         )
+        if self.board is not None:
+            for name, node in record.nodes.items():
+                for term, value in node.terms.items():
+                    self.board.add_scalar(f"{name}/train/{term}", value, self.global_step)
 
     def after_epoch(self, epoch: int) -> None:
         """Validate when it is due: the scored node, and at the end every node that answers a task."""
@@ -103,6 +112,8 @@ class GraphRecorder:
         if is_main():
             for name, value in values.items():
                 self.directory.append_metrics(kind="validation", stage=0, epoch=epoch, node=name, value=value)
+                if self.board is not None:
+                    self.board.add_scalar(f"{name}/validation/{self.config.selection.metric}", value, self.global_step)
         if self.watch is not None and not self.watch(epoch, values[scored]):
             self.stop = not last
 
@@ -118,16 +129,19 @@ class GraphRecorder:
             raise KeyboardInterrupt
 
     def save(self, upcoming: Position) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, of nodes that learnt from what is as it was."""
+        verify_frozen(self.cast)
         self.memory["seconds"] = time.monotonic() - self.began
         if is_main():
             save_cast(self.directory.checkpoint_file, self.cast, upcoming, self.memory)
         self.saved_at, self.steps_since_save = time.monotonic(), 0
 
     def close(self) -> None:
-        """Take the progress bar away."""
+        """Take the progress bar away and close event files."""
         self.memory["seconds"] = time.monotonic() - self.began
         self.bar.close()
+        if self.board is not None:
+            self.board.close()
 
 
 def replay(curve: list[tuple[int, float]], watch: Watch | None, last: int) -> bool:

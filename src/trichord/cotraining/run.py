@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from trichord.config import difference
-from trichord.cotraining.build import Cast, build_cast, frozen_hashes
+from trichord.cotraining.build import Cast, build_cast, verify_frozen
 from trichord.cotraining.checkpoint import restore_cast
 from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.experiment import GraphExperimentConfig
@@ -60,7 +60,7 @@ def run_graph(
         dataset: the data.
         out: folder; made if it does not exist.
         recipe: the configuration before any field was overridden, to record what was changed; None: nothing was.
-        options: choices that do not change the numbers.
+        options: choices that do not change the numbers; trunks are not cached, those of adapters are shared instead.
         base: the model under adapters, where `config.base` names one; it is left as it is, and not looked at where
             no node is an adapter.
         watch: asked after every validation whether to go on. What was validated before an interruption is told again.
@@ -145,7 +145,11 @@ def _train(given: _Given, engine: Engine) -> None:
         stopped = True
     finally:
         recorder.close()
-    _verify(cast)
+    try:
+        verify_frozen(cast)
+    except TrainingError:
+        directory.checkpoint_file.unlink(missing_ok=True)  # what was learnt from it is not to be gone on with
+        raise
     if is_main():
         seconds = round(memory["seconds"], 2)
         if stopped:
@@ -160,13 +164,6 @@ def _validator(measuring: Measuring, config: GraphExperimentConfig) -> Callable[
     if split is None:
         return None
     return lambda name: measuring.value(name, split) if measuring.measurable(name, split) else None
-
-
-def _verify(cast: Cast) -> None:
-    """Raise `TrainingError` when something frozen moved."""
-    moved = [name for name, there in frozen_hashes(cast).items() if cast.frozen[name] != there]
-    if moved:
-        raise TrainingError(f"{', '.join(moved)} should be frozen and moved during training; do not trust this graph")
 
 
 def _finish(given: _Given, cast: Cast, measuring: Measuring, seconds: float) -> None:

@@ -21,11 +21,11 @@ def fit_statistics(model: JointEncoder, dataset: Dataset, items: np.ndarray) -> 
 
 
 def take_words(model: JointEncoder, dataset: Dataset) -> None:
-    """Copy the word vectors of the data into the encoders that look words up."""
+    """Give the encoders that look words up the word vectors of the data, however many these are."""
     for name in model.modalities:
         encoder, table = model.encoder(name), dataset.words(name)
         if isinstance(encoder, WordPool) and encoder.table is not None and table is not None:
-            encoder.table.copy_(torch.from_numpy(np.array(table.vectors, np.float32)))
+            encoder.table = torch.from_numpy(np.array(table.vectors, np.float32)).to(encoder.table)
 
 
 def instance_chunks(dataset: Dataset, modality: str, items: np.ndarray) -> Iterator[Tensor]:
