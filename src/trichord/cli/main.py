@@ -13,6 +13,7 @@ from trichord.errors import TrichordError, nearest
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "make a planted corpus, train every order, and check the winners"),
     "generate": ("generate", "write files in the published formats, with planted signal"),
+    "generate planted": ("generate_planted", "write one of the planted corpora as a data set"),
     "import arrays": ("import_arrays", "make a data set from npz, npy and jsonl files"),
     "import howto100m": ("import_howto100m", "make a data set from features and captions of narrated video"),
     "import youcook2": ("import_youcook2", "make a data set from the published YouCook2 pickles"),
@@ -21,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import crosstask": ("import_crosstask", "make a data set from CrossTask features, annotations and steps"),
     "import mining-youtube": ("import_mining_youtube", "make a data set from Mining YouTube, laid out as CrossTask"),
     "import actions": ("import_actions", "make a data set from the published UCF-101 or HMDB-51 pickles"),
+    "import digits": ("import_digits", "make a data set of the handwritten digits that scikit-learn brings along"),
     "data check": ("data_check", "validate a data set and print what is in it"),
     "data leakage": ("data_leakage", "say whether videos that are learnt from are evaluated on"),
     "train": ("train", "train one order of one recipe"),
@@ -39,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "learn an adapter per pair, choose every task's route, and compare with specialists",
     ),
     "route": ("route", "choose the route of every task over a finished run and its adapters"),
+    "graph show": ("graph_show", "say what a knowledge transfer graph is, and draw it"),
+    "graph train": ("graph_train", "train the nodes of a knowledge transfer graph together"),
+    "graph search": ("graph_search", "search the transfer graph of models that helps a target most"),
     "reproduce": ("reproduce", "fill the table of the lab from published files, beside all quoted rows"),
     "doctor": ("doctor", "print what is installed and whether it works"),
 }

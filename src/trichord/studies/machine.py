@@ -9,13 +9,14 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from tqdm import tqdm
@@ -25,6 +26,32 @@ from trichord.errors import ConfigError, RunError, TrichordError
 from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, load, run_experiment
 
 LARGE_MODEL = 20_000_000
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """Whatever a study carries out in a folder of its own, and takes up again where it was interrupted."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+
+    @property
+    def data(self) -> Dataset | None:
+        """Data of its own; None takes those of the study."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+
+    def without_data(self) -> Planned:
+        """Return it without its open data set, to be sent to another process."""
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise `RunError` when the folder holds something else, or was begun on other data."""
+
+    def carry_out(self, dataset: Dataset, options: RunOptions) -> None:
+        """Begin it, or go on with it, to its end."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,26 @@ class PlannedRun:
     recipe: ExperimentConfig
     initial: Path | None = None
     data: Dataset | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return RunDirectory(self.folder).finished
+
+    def without_data(self) -> PlannedRun:
+        """Return it without its open data set, to be sent to another process."""
+        return replace(self, data=None)
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise `RunError` when the folder holds another experiment, or a run on other data."""
+        directory = RunDirectory(self.folder)
+        if directory.exists:
+            directory.check_same(self.config, identify(dataset))
+
+    def carry_out(self, dataset: Dataset, options: RunOptions) -> None:
+        """Train and measure, see `run_experiment`."""
+        initial = None if self.initial is None else load(self.initial)
+        run_experiment(self.config, dataset, self.folder, recipe=self.recipe, options=options, initial=initial)
 
 
 @dataclass(frozen=True)
@@ -93,13 +140,26 @@ def run_planned(
             failed, and the message lists each with its reason: the others are finished.
         KeyboardInterrupt: the user stopped the study; running runs wrote a checkpoint first.
     """
-    options = options or RunOptions()
     if workers is not None and workers < 1:
         raise ConfigError(f"workers counts runs at once and is at least 1, got {workers}")
-    check_folders(planned, dataset)
-    waiting = [plan for plan in planned if not RunDirectory(plan.folder).finished]
-    # By the plan, not by what is left of it: a worker's share of the cores, and so its bits, must not depend on that.
-    workers = workers or default_workers(planned)
+    carry_out_all(
+        planned,
+        dataset,
+        # By the plan, not by what is left of it: a worker's share of the cores, and so its bits, must not depend on it.
+        workers=workers or default_workers(planned),
+        options=options or RunOptions(),
+        description=description,
+    )
+    return tuple(RunDirectory(plan.folder) for plan in planned)
+
+
+def carry_out_all(
+    planned: Sequence[Planned], dataset: Dataset, *, workers: int, options: RunOptions, description: str
+) -> None:
+    """Carry out everything that is planned; see `run_planned`."""
+    for plan in planned:
+        plan.check(plan.data or dataset)
+    waiting = [plan for plan in planned if not plan.finished]
     bar = tqdm(
         total=len(planned),
         initial=len(planned) - len(waiting),
@@ -125,14 +185,12 @@ def run_planned(
     if failed:
         listed = "\n".join(f"  {outcome.folder}: {outcome.message}" for outcome in failed)
         raise RunError(f"{len(failed)} of {len(planned)} runs failed; the others are finished:\n{listed}")
-    return tuple(RunDirectory(plan.folder) for plan in planned)
 
 
-def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcome:
+def carry_out(plan: Planned, dataset: Dataset, options: RunOptions) -> Outcome:
     """Carry out one run and say how it ended."""
     try:
-        initial = None if plan.initial is None else load(plan.initial)
-        run_experiment(plan.config, dataset, plan.folder, recipe=plan.recipe, options=options, initial=initial)
+        plan.carry_out(dataset, options)
     except KeyboardInterrupt:
         return Outcome(plan.folder, "interrupted")
     except TrichordError as error:
@@ -142,26 +200,19 @@ def carry_out(plan: PlannedRun, dataset: Dataset, options: RunOptions) -> Outcom
     return Outcome(plan.folder, "finished")
 
 
-def check_folders(planned: Sequence[PlannedRun], dataset: Dataset) -> None:
-    """Raise `RunError` when a planned folder holds another experiment, or a run on other data."""
-    for plan in planned:
-        directory = RunDirectory(plan.folder)
-        if directory.exists:
-            directory.check_same(plan.config, identify(plan.data or dataset))
-
-
 def _in_processes(
-    waiting: Sequence[PlannedRun], dataset: Path, options: RunOptions, workers: int, bar: tqdm
+    waiting: Sequence[Planned], dataset: Path, options: RunOptions, workers: int, bar: tqdm
 ) -> list[Outcome]:
     threads = max(1, usable_cores() // workers)
-    spawn = multiprocessing.get_context("spawn")
-    processes = min(workers, len(waiting))
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start_worker, initargs=(threads, os.getpid()))
+    processes, context = min(workers, len(waiting)), worker_context()
+    lifeline, _held = context.Pipe(duplex=False)
+    arguments = (threads, lifeline)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=start_worker, initargs=arguments)
     outcomes = []
     try:
         quiet = replace(options, progress=False)
         # An open data set does not travel; each worker opens the folder again.
-        jobs = [(replace(plan, data=None), str(dataset if plan.data is None else plan.data.path)) for plan in waiting]
+        jobs = [(plan.without_data(), str(dataset if plan.data is None else plan.data.path)) for plan in waiting]
         for future in as_completed([pool.submit(_work, plan, data, quiet) for plan, data in jobs]):
             outcomes.append(future.result())
             bar.update()
@@ -173,13 +224,30 @@ def _in_processes(
     return outcomes
 
 
-def _start_worker(threads: int, parent: int) -> None:
+def worker_context() -> ForkServerContext:
+    """Return the context that worker processes are started in.
+
+    A server process imports everything once and computes nothing; workers are forked from it in a moment. Started from
+    nothing, each would spend seconds on imports, and a study has workers in every one of its phases.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "trichord.studies.machine"])
+    return context
+
+
+def start_worker(threads: int, study: Connection) -> None:
+    """Prepare a worker process: its share of the cores, and its end when the study is killed.
+
+    Args:
+        threads: its share of the cores.
+        study: the reading end of a pipe whose other end the process of the study alone holds, and writes nothing to:
+            it comes to its end when that process does, however it does.
+    """
     torch.set_num_threads(threads)
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)  # The study was killed; its runs are taken up again when it is started anew.
+        study.poll(None)
+        os._exit(1)  # Runs are taken up again when the study is started anew.
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -190,7 +258,7 @@ class _Worker:
     interrupted = False
 
 
-def _work(plan: PlannedRun, dataset: str, options: RunOptions) -> Outcome:
+def _work(plan: Planned, dataset: str, options: RunOptions) -> Outcome:
     if _Worker.interrupted:
         return Outcome(plan.folder, "interrupted")
     outcome = carry_out(plan, Dataset.open(dataset), options)
