@@ -141,3 +141,14 @@ def test_a_misspelt_setting_gets_the_nearest_name(data: Path, typed: Type) -> No
     status, _, err = typed(*graph(data, out="wrong"), "--set.batchsize", "3")
     assert status == 2
     assert "did you mean --set.batch-size" in err
+
+
+def test_a_start_that_learnt_from_what_decides_is_refused(data: Path, typed: Type) -> None:
+    alone = "tv: target T-V; label -> tv: through"
+    assert typed(*graph(data, alone, out="seen"), "--fit-splits", "train", "val")[0] == 0
+    old = data.parent / "seen" / "nodes" / "tv"
+    text = f'tv: target T-V; old: frozen T-V from "{old}"; label -> tv: through; old -> tv: similarity through'
+    status, _, said = typed(*graph(data, text, out="leaking"))
+    assert status == 1
+    assert "learnt from split 'val', which would choose between graphs" in said
+    assert not (data.parent / "leaking").exists()

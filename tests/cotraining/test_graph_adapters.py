@@ -38,6 +38,7 @@ from trichord.data import Dataset
 from trichord.encoders import GlobalBatchNorm2d, ImageHeadConfig, JointEncoderConfig, LinearHeadConfig
 from trichord.errors import ConfigError, RunError, TrainingError
 from trichord.evaluation import evaluate
+from trichord.evaluation.result import load_result
 from trichord.files import hash_tensors
 from trichord.modality import parse_pair, parse_task
 from trichord.objectives import InfoNCEConfig, ObjectiveConfig, PairwiseConfig, WeightedPairConfig
@@ -151,6 +152,33 @@ def test_a_frozen_adapter_is_the_base_as_it_is(folder: Path, dataset: Dataset, b
     cast = build_cast(config, dataset, base, torch.device("cpu"), None)
     assert not cast.nodes["old"].learns
     assert cast.base is not base.encoder
+
+
+def test_an_adapter_that_was_learnt_before_teaches_and_stays(folder: Path, dataset: Dataset, base: Model) -> None:
+    learnt = run_experiment(
+        learnt_alone(base, dataset, "VT", SMALL), dataset, folder / "VT", options=QUIET, initial=base
+    )
+    start = f'"{learnt.path}"'
+    nodes = f"VT: target T-V adapter; old: frozen T-V adapter from {start}"
+    text = f"{nodes}; label -> VT: through; old -> VT: similarity through"
+    config = experiment(dataset, text, base=base, adaptation=SMALL)
+    directory = train(config, dataset, folder / "taught", base=base)
+    assert (
+        directory.result("test", "old").metrics["MRR"]
+        == load_result(learnt.results_folder("test"), "T>V").metrics["MRR"]
+    )
+    assert set(directory.status()["frozen"]) == {"old", "the base"}
+    cast = build_cast(config, dataset, base, torch.device("cpu"), None)
+    taught = cast.nodes["old"]
+    assert not any(p.requires_grad for name, p in taught.named_parameters() if ".old." in name)
+    stranger = run_experiment(alone(dataset, "AVT", seed=9), dataset, folder / "stranger", options=QUIET)
+    other = load(stranger.path)
+    with pytest.raises(RunError, match=r"adapter over the base .* name one of this base"):
+        build_cast(replaced(config, {"base": other.identity}), dataset, other, torch.device("cpu"), None)
+    with pytest.raises(RunError, match="the experiment starts from 0"):
+        build_cast(replaced(config, {"starts.old": "0"}), dataset, base, torch.device("cpu"), None)
+    with pytest.raises(ConfigError, match="starts anew"):
+        experiment(dataset, f"VT: target T-V adapter from {start}; label -> VT: through", base=base, adaptation=SMALL)
 
 
 def test_a_saved_adapter_is_loaded_by_the_base(folder: Path, dataset: Dataset, base: Model) -> None:

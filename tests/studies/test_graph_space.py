@@ -83,15 +83,13 @@ def test_a_target_that_nothing_reaches_is_no_graph() -> None:
         assert space.learns(drawn_as(space) | silent | {opened: "linear"})
 
 
-def test_an_adapter_that_nothing_reaches_is_its_base() -> None:
-    space = small_space(
-        kinds={"T-V": TV, "T-A": NodeConfig(role="peer", left=("text",), right=("audio",), adapter=True)}
-    )
+def test_an_adapter_that_nothing_reaches_was_trained_alone() -> None:
+    adapter = NodeConfig(role="peer", left=("text",), right=("audio",), adapter=True)
+    space = small_space(kinds={"T-V": TV, "T-A": adapter})
     drawn = drawn_as(space) | {"kind n1": "T-A", "label n1": "cutoff", "gate n0>n1": "cutoff", "gate n2>n1": "cutoff"}
-    graph = space.graph(drawn, STARTS)
+    graph = space.graph(drawn, STARTS | {"T-A": "alone/T-A"})
     assert graph is not None
-    assert graph.nodes["n1"].role == "frozen"
-    assert graph.nodes["n1"].start == ""
+    assert graph.nodes["n1"] == replace(adapter, role="frozen", start="alone/T-A")
 
 
 def test_draws_depend_on_seed_and_place_alone() -> None:

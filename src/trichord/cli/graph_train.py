@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from trichord.cli.evaluate import load_model
 from trichord.cli.options import parse_with_configuration, peek
 from trichord.config import difference
 from trichord.cotraining.directory import GraphDirectory
+from trichord.cotraining.leakage import check_starts_unseen
 from trichord.cotraining.run import run_graph
 from trichord.data import Dataset
 from trichord.dist import is_main
@@ -17,7 +19,7 @@ from trichord.evaluation import RetrievalResult
 from trichord.graphs.reading import read_graph
 from trichord.recipes.graphs import graph_experiment
 from trichord.reports.results import print_results
-from trichord.runs import RunOptions
+from trichord.runs import RunDirectory, RunOptions
 
 PROGRAM = "trichord graph train"
 VERSION = 1
@@ -40,7 +42,7 @@ class GraphTrain:
         seed: seed of everything random.
         epochs: passes over the data; None: as many as the recipe's.
         scored: name of the node that is scored; None: the target. An ensemble of nodes like it can be.
-        fit_splits: splits learnt from.
+        fit_splits: splits learnt from. The recipe's validation split is looked at meanwhile, unless it is one of them.
         report_split: split that is measured at the end; None: "test", where the data have it.
         base: run folder, or a file of the published MCN code, under nodes that are adapters.
         json: print the result as JSON.
@@ -80,6 +82,9 @@ def run(arguments: list[str]) -> None:
         base=base,
     )
     command, config = parse_with_configuration(GraphTrain, recipe, arguments, PROGRAM)
+    over = first.base if first.base is not None and RunDirectory(first.base).exists else None
+    for note in check_starts_unseen(config, dataset, over):
+        print(note, file=sys.stderr)
     directory = run_graph(config, dataset, command.out, recipe=recipe, options=command.options, base=base)
     if not is_main():
         return

@@ -9,7 +9,7 @@ import torch
 
 from trichord.adapters.lora import LowRank, plain_state
 from trichord.cotraining.experiment import ClassifierConfig, GraphExperimentConfig
-from trichord.cotraining.networks import SavedNetwork, load_network
+from trichord.cotraining.networks import SavedNetwork, load_frozen_adapter, load_network
 from trichord.cotraining.nodes import ClassNode, Network, Node, PairNode
 from trichord.curricula import set_trainable
 from trichord.data import Dataset
@@ -101,10 +101,17 @@ def optimizer_config(config: GraphExperimentConfig, name: str) -> OptimizerConfi
 
 def frozen_hashes(cast: Cast) -> dict[str, str]:
     """Hash everything that must not move."""
-    still = {name: node.model for name, node in cast.nodes.items() if not node.learns and not node.network.shared}
+    still: dict[str, Mapping[str, Tensor]] = {}
+    for name, node in cast.nodes.items():
+        if node.learns:
+            continue
+        if not node.network.shared:
+            still[name] = plain_state(node.model)
+        elif node.network.adapter is not None:
+            still[name] = node.network.low_rank.tensors(node.network.adapter)
     if cast.base is not None:
-        still["the base"] = cast.base  # no node can be called so
-    return {name: hash_tensors(plain_state(model)) for name, model in still.items()}
+        still["the base"] = plain_state(cast.base)  # no node can be called so
+    return {name: hash_tensors(tensors) for name, tensors in still.items()}
 
 
 def verify_frozen(cast: Cast) -> None:
@@ -177,7 +184,11 @@ def _network(
 def _adapter(config: GraphExperimentConfig, name: str, model: JointEncoder, low_rank: LowRank) -> Network:
     node = config.graph.nodes[name]
     if not node.learns:
-        return Network(model, node.modalities, low_rank, shared=True)
+        if not node.start:
+            return Network(model, node.modalities, low_rank, shared=True)
+        assert config.base is not None, "the experiment demands it"
+        low_rank.attach_saved(name, load_frozen_adapter(node.start, config.starts[name], config.base), node.start)
+        return Network(model, node.modalities, low_rank, name, shared=True)
     learner = config.learners[name]
     assert isinstance(learner, ExperimentConfig), "an adapter is no classifier"
     settings = learner.adapters[name]

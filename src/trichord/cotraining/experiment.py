@@ -107,6 +107,11 @@ class GraphExperimentConfig(Config):
         for name, node in self.graph.nodes.items():
             if node.start and name not in self.starts:
                 raise ConfigError(f"node {name!r} starts from {node.start}; give the hash of these weights in starts")
+            if node.start and node.adapter and node.learns:
+                raise ConfigError(
+                    f"node {name!r} is an adapter that learns, which starts anew; leave {node.start} away, or let the "
+                    "node be frozen"
+                )
         if any(node.adapter for node in self.graph.nodes.values()) and self.base is None:
             raise ConfigError("a node is an adapter; give the hash of the weights of its base in base")
         self._check_task()

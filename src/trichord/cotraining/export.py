@@ -31,7 +31,7 @@ def save_nodes(
         learner = config.learners[name]
         folder = directory.node_folder(name)
         if isinstance(learner, ClassifierConfig):
-            hashes[name] = save_classifier(folder, learner, node.model)
+            hashes[name] = save_classifier(folder, learner, node.model, fit_splits=config.fit_splits, dataset=dataset)
         elif node.network.shared:
             assert base is not None, "the experiment demands it"
             assert cast.low_rank is not None, "it comes with the base"

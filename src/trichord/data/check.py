@@ -113,7 +113,7 @@ def _modality_problems(dataset: Dataset, counts: tuple[ModalityCount, ...]) -> I
     num_empty, num_single = int((num_held == 0).sum()), int((num_held == 1).sum())
     if num_empty:
         yield Problem("warning", f"{num_empty} items have no modality at all")
-    if num_single:
+    if num_single and len(counts) > 1:  # one modality alone is for classes, which need no pair
         yield Problem("warning", f"{num_single} items have one modality only, so they form no pair")
 
 

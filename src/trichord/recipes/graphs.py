@@ -124,7 +124,7 @@ def graph_experiment(
         epochs: passes over the fitting splits; None: as many as the recipe's.
         scored: name of the node that is scored; "" is the target.
         fit_splits, selection, report_split: splits learnt from, looked at while choosing, and reported. Without a
-            selection, the recipe's own, or "val" by mean reciprocal rank (by accuracy for classes).
+            selection, the recipe's own ("val" by accuracy for classes), and none where that split is learnt from.
         evaluate_every: epochs between two validations.
         base: the model under nodes that are adapters.
         adaptation: how these learn.
@@ -149,6 +149,8 @@ def graph_experiment(
         stage = target.stages[0]
         own_epochs, batch, by_source = stage.last_epoch, stage.batch_size, stage.items_per_source
         measured, chosen, precision = target.evaluation, replace(target.selection, tasks=()), target.precision
+    if chosen.split in fit_splits:
+        chosen = replace(chosen, split=None)
     return GraphExperimentConfig(
         recipe=recipe,
         task=task,

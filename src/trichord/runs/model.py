@@ -281,10 +281,10 @@ def load(run: str | Path, *, device: str | torch.device | None = None) -> Model:
         raise RunError(f"{directory.path} is {directory.status()['state']}; finish it with `trichord train` first")
     encoder: JointEncoder = record.config.model.build()
     tensors, note = load_tensors(directory.model_file)
-    if hash_tensors(tensors) != note["hash"]:
+    if hash_tensors(tensors) != note.get("hash"):
         raise RunError(
             f"{directory.model_file}: the weights are not those that were saved (another hash than "
-            f"{note['hash']}); restore the file, or train again in another folder"
+            f"{note.get('hash')}); restore the file, or train again in another folder"
         )
     load_state(encoder, tensors)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.experiment import GraphExperimentConfig
+from trichord.cotraining.leakage import check_starts_unseen
 from trichord.cotraining.run import run_graph
 from trichord.cotraining.suitability import check_graph_data
 from trichord.data import Dataset
@@ -116,10 +117,12 @@ class Planner:
         return self.config(alone(node), seed, task=own_task(node, self.study, self.dataset), final=final)
 
     def check(self) -> None:
-        """Raise `DataError` when the data cannot serve the study, before anything is trained."""
+        """Raise an error when the data cannot serve the study, or the base saw what decides; before any training."""
         for kind in self.study.space.trained_alone:
             for final in (False, True):
-                check_graph_data(self.alone(kind, self.study.seed, final=final), self.dataset)
+                config = self.alone(kind, self.study.seed, final=final)
+                check_graph_data(config, self.dataset)
+                check_starts_unseen(config, self.dataset, self.study.base)
 
     def plan(self, folder: Path, config: GraphExperimentConfig) -> PlannedGraph:
         """Return the planned training of an experiment."""

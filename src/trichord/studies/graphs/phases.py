@@ -105,15 +105,15 @@ class Phases:
         )
 
 
-def strongest_kind(planner: Planner, alone: dict[str, GraphDirectory]) -> str | None:
-    """Return the kind that answers the task best alone, on validation; None where only adapters answer it."""
+def strongest_kind(planner: Planner, alone: dict[str, GraphDirectory]) -> str:
+    """Return the kind that answers the task best alone, on validation; the target's own is one of them."""
     study, kinds = planner.study, planner.study.space.trained_alone
     values = {
         kind: alone_value(graph, study.selection_split, study.selection.metric)
         for kind, graph in alone.items()
-        if answers(kinds[kind], study) and not kinds[kind].adapter
+        if answers(kinds[kind], study)
     }
-    return max(values, key=lambda kind: values[kind]) if values else None
+    return max(values, key=lambda kind: values[kind])
 
 
 def alone_value(graph: GraphDirectory, split: str, metric: str) -> float:

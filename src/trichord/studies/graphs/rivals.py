@@ -60,30 +60,25 @@ def found_graph(study: GraphStudy, drawn: Mapping[str, Any], name: str, sentence
     return Entry(name, sentence, drawn_graph(study, drawn, {kind: kind for kind in study.space.kinds}))
 
 
-def find_rivals(study: GraphStudy, best: Entry, drawn: Mapping[str, Any], strongest: str | None) -> tuple[Entry, ...]:
+def find_rivals(study: GraphStudy, best: Entry, drawn: Mapping[str, Any], strongest: str) -> tuple[Entry, ...]:
     """Return the four rivals of the best graph.
 
     Args:
         study: the study.
         best: the best graph.
         drawn: the draws that it came from.
-        strongest: the kind that answers the task best when it is trained alone; None: the base that adapters share.
+        strongest: the kind that answers the task best when it is trained alone.
     """
     space = study.space
     size = max(2, best.networks)
-    teacher = (
-        NodeConfig(role="frozen", left=space.own.left, right=space.own.right, adapter=True)
-        if strongest is None
-        else replace(space.trained_alone[strongest], role="frozen", start=strongest)
-    )
-    named = "the base of the adapters" if strongest is None else f"{strongest}, the strongest node,"
+    teacher = replace(space.trained_alone[strongest], role="frozen", start=strongest)
     return (
         Entry("independent", "The target trained alone.", alone(space.own)),
         Entry("mutual learning", "The same nodes, every edge and label edge Through.", _mutual(study, best, drawn)),
         Entry(
             "distillation",
-            f"The target taught by {named} frozen after training alone with the same seed on the same data; edge and "
-            "label edge Through.",
+            f"The target taught by {strongest}, the strongest node, frozen after training alone with the same seed on "
+            "the same data; edge and label edge Through.",
             GraphConfig(
                 nodes={TARGET: space.own, TEACHER: teacher},
                 edges=(_through(TEACHER, TARGET, first_payload(space)),),

@@ -12,9 +12,9 @@ that is Cutoff): the space is the same for every trial, so that samplers can mod
 | payload, temperature, effect n1>n0 | what the edge passes, at which temperature, and whether it pulls or pushes |
 
 A parameter with one choice is none. A peer all of whose incoming edges, label edge included, are drawn Cutoff is a
-frozen network that was trained alone, as published; an adapter is then the base as it is. A draw that leaves the target
-so is no graph at all: the samplers draw again before anything becomes a trial (published: such a trial is counted and
-thrown away), so that every trial is one that was trained, and every sampler's model is of graphs that exist.
+frozen network, or adapter, that was trained alone, as published. A draw that leaves the target so is no graph at all:
+the samplers draw again before anything becomes a trial (published: such a trial is counted and thrown away), so that
+every trial is one that was trained, and every sampler's model is of graphs that exist.
 """
 
 from __future__ import annotations
@@ -142,12 +142,8 @@ class SearchSpace(Config):
         """Return the graph of these draws, see `sample`."""
         if not self.learns(drawn):
             return None
-        learning = self._learning(drawn)
         kinds = {name: self.kind(drawn, name) for name in self.networks[1:]}
         nodes = {TARGET: self.own, **{name: self.kinds[kind] for name, kind in kinds.items()}}
-        for name, node in nodes.items():
-            if node.adapter and name not in learning:
-                nodes[name] = replace(node, role="frozen")
         if self.ensemble:
             nodes[ENSEMBLE] = NodeConfig(role="ensemble", members=self.networks)
         return build_graph(
