@@ -14,7 +14,7 @@ from trichord.graphs.graph import NodeConfig
 from trichord.graphs.node_text import read_node
 from trichord.modality import Modality
 from trichord.recipes.adapt import SMALL, Adaptation
-from trichord.recipes.graphs import is_class_task
+from trichord.recipes.node_kinds import is_class_task
 from trichord.reports.graphs.terminal import print_graph_study
 from trichord.runs import RunOptions, SelectionConfig
 from trichord.studies.graphs import GraphStudy, run_graph_study

@@ -12,7 +12,7 @@ from trichord.graphs.graph import Effect, NodeConfig
 from trichord.graphs.node_text import spell_node
 from trichord.graphs.words import PAYLOADS, read_gate
 from trichord.modality import Modality
-from trichord.recipes.graphs import node_kinds
+from trichord.recipes.node_kinds import node_kinds
 from trichord.studies.graphs.space import LABEL_GATES, PUBLISHED_GATES, SearchSpace
 
 
