@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,13 @@ ONE_DOOR = {
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
 
 
-def imported_modules(path: Path) -> Iterator[str]:
-    """Yield the dotted name of every module a file imports, at the top or inside a function."""
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
+    """Return the dotted name of every module a file imports, at the top or inside a function."""
+    return tuple(_imported_modules(path))
+
+
+def _imported_modules(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"

@@ -28,13 +28,13 @@ LABEL_FREE = THROUGH_AUDIO.replace("label -> tv: through; ", "")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("bridge") / "data"
-    items = {"train": 1500, "val": 100, "test": 300}
+    items = {"train": 1000, "val": 50, "test": 300}
     return write_planted(path, replace(BRIDGED, num_items=items))
 
 
 def score(dataset: Dataset, text: str, out: Path) -> RetrievalResult:
     graph = parse_graph(text, dataset.modalities)
-    config = graph_experiment(dataset, graph, "T>V", recipe="planted", epochs=8, evaluate_every=8, report_split="test")
+    config = graph_experiment(dataset, graph, "T>V", recipe="planted", epochs=6, evaluate_every=6, report_split="test")
     return run_graph(config, dataset, out, options=RunOptions(progress=False)).result("test")
 
 
