@@ -21,31 +21,28 @@ from trichord.runs import RunOptions
 
 ALONE = "tv: target T-V; label -> tv: through"
 PEERS = "ta: peer T-A; av: peer A-V; label -> ta: through; label -> av: through"
-THROUGH_AUDIO = f"{ALONE}; {PEERS}; ta -> tv: similarity through; av -> tv: similarity through"
-LABEL_FREE = THROUGH_AUDIO.replace("label -> tv: through; ", "")
+LABEL_FREE = f"tv: target T-V; {PEERS}; ta -> tv: similarity through; av -> tv: similarity through"
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("bridge") / "data"
-    items = {"train": 1000, "val": 50, "test": 300}
+    items = {"train": 1200, "val": 50, "test": 400}
     return write_planted(path, replace(BRIDGED, num_items=items))
 
 
 def score(dataset: Dataset, text: str, out: Path) -> RetrievalResult:
     graph = parse_graph(text, dataset.modalities)
-    config = graph_experiment(dataset, graph, "T>V", recipe="planted", epochs=6, evaluate_every=6, report_split="test")
+    config = graph_experiment(dataset, graph, "T>V", recipe="planted", epochs=8, evaluate_every=8, report_split="test")
     return run_graph(config, dataset, out, options=RunOptions(progress=False)).result("test")
 
 
 def test_pairs_that_meet_teach_the_pair_that_does_not(dataset: Dataset, tmp_path: Path) -> None:
     alone = score(dataset, ALONE, tmp_path / "alone")
-    taught = score(dataset, THROUGH_AUDIO, tmp_path / "taught")
-    free = score(dataset, LABEL_FREE, tmp_path / "free")
-    for better in (taught, free):
-        found = compare_results([better], [alone], "R@10")
-        assert found.low > 5, found
-        assert found.p_value < 0.001
+    taught = score(dataset, LABEL_FREE, tmp_path / "taught")
+    found = compare_results([taught], [alone], "R@10")
+    assert found.low > 5, found
+    assert found.p_value < 0.001
 
 
 @pytest.mark.slow
