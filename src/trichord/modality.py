@@ -96,8 +96,9 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.query or not self.gallery or set(self.query) & set(self.gallery):
+            said = " and ".join("+".join(side) or "nothing" for side in (self.query, self.gallery))
             raise ConfigError(
-                f"a task's query and gallery must be filled and disjoint, got {self.query} and {self.gallery}"
+                f"the two sides of a task must be filled and disjoint, got {said}; name two that differ, such as T>V"
             )
 
 

@@ -104,6 +104,7 @@ def test_every_part_of_the_search_can_be_chosen(
         (["--nodes", "1"], "two nodes or more"),
         (["--trials", "0"], "num_trials of at least 1"),
         (["--workers", "0"], "workers counts trainings"),
+        (["--evaluate-every", "0"], "evaluate_every of at least 1, got 0"),
         (["--selection-split", "validation"], "no split named"),
         (["--report-split", "val"], "report another one"),
         (["--report-split", "tset"], "no split named ['tset']"),
@@ -121,6 +122,15 @@ def test_what_cannot_be_searched_is_one_clear_error(
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert not list(tmp_path.rglob("*.safetensors")), "before any work is done"
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study").write_text("mine")
+    with pytest.raises(SystemExit):
+        search(data, tmp_path / "study")
+    assert "is a file, and a study is written to a folder" in capsys.readouterr().err
 
 
 def test_a_task_that_the_data_do_not_have_is_an_error(

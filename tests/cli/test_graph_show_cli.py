@@ -85,6 +85,8 @@ def test_a_graph_as_json(show: Type, tmp_path: Path) -> None:
         (["tv: target T-I; label -> tv: through"], "(I); known: V = video, A = audio, T = text"),
         (["tv: target T-V"], "open one, for instance label -> tv: through"),
         (["a: target V>kind; label -> a: through"], "'kind' apart, which is no label column; the data set has none"),
+        ([""], "the graph is empty; name a file, or write one out"),
+        ([GRAPH, "--out", "nowhere/graph.svg"], "nowhere/graph.svg: there is no folder nowhere; make it"),
         ([GRAPH, "--out", "graph.pdf"], "a drawing is a .svg or a .png file, got graph.pdf"),
     ],
 )

@@ -125,9 +125,11 @@ def test_adapters_over_a_base(data: Path, typed: Type) -> None:
         ({"text": "tv: target T-V"}, "every edge that ends at the target tv is Cutoff"),
         ({"task": "T>A"}, "the target compares"),
         ({"task": "X>V"}, "X"),
+        ({"task": "T>T"}, "the two sides of a task must be filled and disjoint, got text and text; name two that"),
+        ({"text": ""}, "the graph is empty"),
         ({"text": "nowhere.txt"}, "nowhere.txt is no file that exists"),
     ],
-    ids=["gate", "no edge", "other task", "no letter", "no file"],
+    ids=["gate", "no edge", "other task", "no letter", "one side", "no graph", "no file"],
 )
 def test_mistakes_are_one_line(data: Path, typed: Type, changed: dict[str, str], told: str) -> None:
     status, out, err = typed(*graph(data, **changed, out="wrong"))
@@ -135,6 +137,14 @@ def test_mistakes_are_one_line(data: Path, typed: Type, changed: dict[str, str],
     assert told in err
     assert len(err.splitlines()) == 1
     assert not (data.parent / "wrong").exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/within"])
+def test_a_file_is_no_folder(data: Path, typed: Type, out: str) -> None:
+    (data.parent / "file").touch()
+    status, _, err = typed(*graph(data, out=out))
+    assert status == 1
+    assert err == f"error: {data.parent / out} cannot be a folder: a file is in its place; choose another --out\n"
 
 
 def test_a_misspelt_setting_gets_the_nearest_name(data: Path, typed: Type) -> None:

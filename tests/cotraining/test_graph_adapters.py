@@ -31,6 +31,7 @@ from trichord.adapters.settings import LowRankConfig
 from trichord.config import replaced
 from trichord.cotraining import loop
 from trichord.cotraining.build import build_cast
+from trichord.cotraining.experiment import UNREPORTED
 from trichord.cotraining.nodes import Network, PairNode
 from trichord.cotraining.recorder import GraphRecorder
 from trichord.cotraining.sharing import sharing
@@ -43,7 +44,7 @@ from trichord.files import hash_tensors
 from trichord.modality import parse_pair, parse_task
 from trichord.objectives import InfoNCEConfig, ObjectiveConfig, PairwiseConfig, WeightedPairConfig
 from trichord.recipes.adapt import Adaptation, adapt
-from trichord.runs import ExperimentConfig, Model, load, run_experiment
+from trichord.runs import ExperimentConfig, Model, SelectionConfig, load, run_experiment
 from trichord.training.loop import Position
 
 # The base drops inputs before its first layer and within, and the matrices drop their own.
@@ -239,6 +240,31 @@ def test_the_wrong_base_is_refused(folder: Path, dataset: Dataset, base: Model) 
     plain = experiment(dataset, "tv: target T-V; label -> tv: through", base=base)
     given = train(plain, dataset, folder / "unasked", base=base)
     assert hashes(given) == hashes(train(plain, dataset, folder / "not given"))
+
+
+def test_a_base_that_was_measured_on_the_split_that_chooses(folder: Path, dataset: Dataset, base: Model) -> None:
+    """Nothing learnt from it or was chosen on it; a graph that reports nothing may be chosen by it."""
+    asked = {"evaluation.split": "val", "selection.split": None}
+    measured = Model(replaced(base.config, asked), base.encoder, base.identity)
+    assert adapt(measured, dataset.spec, parse_pair("VT", dataset.modalities)).selection.split is None
+    text = "VT: target T-V adapter; label -> VT: through"
+    config = experiment(dataset, text, base=measured, selection=SelectionConfig(), report_split=None)
+    assert config.alone("VT").evaluation.split == UNREPORTED
+    assert replace(config, report_split="test").alone("VT").evaluation.split == "test"
+    directory = train(config, dataset, folder / "chosen by val", base=measured)
+    assert directory.curve()
+    usual = experiment(dataset, text, base=base, selection=SelectionConfig(), report_split=None)
+    assert usual.alone("VT").evaluation.split == "test", "the learner's own, where the graph leaves it alone"
+    assert hashes(train(usual, dataset, folder / "usual", base=base)) == hashes(directory)
+
+
+def test_an_adapter_of_nothing_is_refused(dataset: Dataset) -> None:
+    for text in (
+        "VT: target T-V adapter; label -> VT: through",
+        "tv: target T-V; VT: frozen T-V adapter; label -> tv: through; VT -> tv: similarity through",
+    ):
+        with pytest.raises(ConfigError, match=r"node 'VT' is an adapter; name the run folder of its base \(--base\)"):
+            experiment(dataset, text)
 
 
 def test_what_an_adapter_puts_in_training_mode() -> None:

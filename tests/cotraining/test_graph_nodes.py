@@ -12,10 +12,13 @@ import pytest
 import torch
 from graph_run_cases import (
     MUTUAL,
+    QUIET,
     StoppedError,
     alone,
+    assert_same_graph,
     classed,
     complete,
+    dying_at,
     experiment,
     hashes,
     train,
@@ -27,6 +30,7 @@ from safetensors.torch import load_file
 from trichord.cli.main import main
 from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.networks import find_identity, load_network
+from trichord.cotraining.recorder import GraphRecorder
 from trichord.data import Dataset
 from trichord.errors import ConfigError, DataError, ProtocolError, RunError
 from trichord.evaluation import embed_split
@@ -35,6 +39,7 @@ from trichord.evaluation.embed import EmbeddingTable
 from trichord.files import read_json
 from trichord.runs import RunDirectory, SelectionConfig, load
 from trichord.training.checkpoint import save_tensors
+from trichord.training.loop import Position
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,35 @@ def test_a_node_can_start_from_an_ordinary_run(folder: Path, dataset: Dataset) -
     result = read_json(run.results_folder("test") / "A_to_V.json")
     found = directory.result("test", "old").metrics["MRR"].value
     assert found == pytest.approx(result["metrics"]["MRR"]["value"])
+
+
+def test_weights_to_start_from_may_be_moved(
+    folder: Path, dataset: Dataset, team: GraphDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the same ones wherever they lie: a folder that was begun before goes on, and a finished one is found."""
+    here, there = folder / "here" / "tv", folder / "there" / "tv"
+    copytree(team.node_folder("tv"), here)
+    text = "new: target T-V from {0}; old: frozen T-V from {0}; label -> new: through; old -> new: rows through"
+    config = experiment(dataset, text.format(here))
+    whole = train(config, dataset, folder / "not moved")
+    options = replace(QUIET, checkpoint_steps=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(GraphRecorder, "at_boundary", dying_at(Position(0, 1, 1)))
+        with pytest.raises(StoppedError):
+            train(config, dataset, folder / "begun before", options=options)
+    here.parent.rename(there.parent)
+    moved = experiment(dataset, text.format(there))
+    assert moved != config
+    assert_same_graph(train(moved, dataset, folder / "begun before", options=options), whole)
+    before = whole.metrics_file.stat().st_mtime_ns
+    assert train(moved, dataset, whole.path).metrics_file.stat().st_mtime_ns == before, "nothing was trained again"
+    with pytest.raises(RunError, match=r"holds another experiment \(starts\.old: .* there, '0' here\)"):
+        train(replace(moved, starts={**moved.starts, "old": "0"}), dataset, whole.path)
+    anew = experiment(dataset, text.format(there).replace(f"new: target T-V from {there}", "new: target T-V"))
+    with pytest.raises(
+        RunError, match=r"holds another experiment \(graph\.nodes\.new\.start: .* there, '' here; starts"
+    ):
+        train(anew, dataset, whole.path)
 
 
 def frozen(start: Path, sides: str = "T-V") -> str:

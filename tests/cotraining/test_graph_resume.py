@@ -31,7 +31,7 @@ from trichord.cotraining.recorder import GraphRecorder, replay
 from trichord.cotraining.run import run_graph
 from trichord.data import Dataset
 from trichord.errors import RunError
-from trichord.runs.recorder import Interruption
+from trichord.runs.progress import Interruption
 from trichord.training.loop import Position
 
 # Everything that has a state: a projector, a temperature that learns, gates that go by the step, an ensemble.

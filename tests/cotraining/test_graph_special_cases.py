@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from graph_run_cases import (
     QUIET,
     WORDS,
     alone,
+    assert_same_graph,
     classed,
     complete,
     experiment,
@@ -32,7 +34,7 @@ from torch import nn
 from torch.nn import functional
 
 from trichord.batch import Features
-from trichord.cotraining import loop
+from trichord.cotraining import build, loop
 from trichord.cotraining.build import Cast
 from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.experiment import ClassifierConfig, GraphExperimentConfig
@@ -40,6 +42,7 @@ from trichord.cotraining.loop import graph_losses, speak
 from trichord.cotraining.nodes import Node
 from trichord.data import Dataset
 from trichord.errors import TrainingError
+from trichord.graphs.output import NodeOutput
 from trichord.runs import ExperimentConfig, load
 from trichord.training.source import BatchSource
 
@@ -89,6 +92,30 @@ def test_a_further_peer_changes_no_other_node(folder: Path, dataset: Dataset) ->
     more = MUTUAL + "\nnew: peer T-A; label -> new: through; tv -> new: gram through; av -> new: embedding correct"
     many = hashes(train(experiment(dataset, more), dataset, folder / "many"))
     assert {name: many[name] for name in few} == few
+
+
+def test_nodes_that_no_edge_hears_need_no_table(
+    folder: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a frozen one asked, or an ensemble averaged; the numbers are those of a graph in which all are."""
+    start = train(experiment(dataset, ONE), dataset, folder / "source").node_folder("tv")
+    unheard = f"alone: peer T-V; old: frozen T-V from {start}; both: ensemble tv alone; label -> alone: through"
+    config = experiment(dataset, f"{MUTUAL}\n{unheard}", scored="both")
+    said: list[dict[str, NodeOutput]] = []
+
+    def listen(*given: Any) -> dict[str, NodeOutput]:
+        said.append(speak(*given))
+        return said[-1]
+
+    monkeypatch.setattr(loop, "speak", listen)
+    spared = train(config, dataset, folder / "spared")
+    sizes = {name: output.table.values.numel() for name, output in said[0].items()}
+    assert sizes == {"tv": BATCH**2, "av": BATCH**2, "alone": 0}
+    for module in (loop, build):
+        monkeypatch.setattr(module, "heard_nodes", lambda graph: frozenset(graph.nodes))
+    all_heard = train(config, dataset, folder / "all heard")
+    assert set(said[-1]) == set(config.graph.nodes)
+    assert_same_graph(spared, all_heard)
 
 
 # Hand-written loops: plain torch over copies of the networks as they begin, with losses written out.

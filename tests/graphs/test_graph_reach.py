@@ -14,7 +14,7 @@ from trichord.graphs.building import build_graph
 from trichord.graphs.gates import GateConfig, GateKind
 from trichord.graphs.graph import EdgeConfig, GraphConfig, NodeConfig
 from trichord.graphs.payloads import SimilarityConfig
-from trichord.graphs.reach import needed_nodes, only
+from trichord.graphs.reach import heard_nodes, needed_nodes, only
 from trichord.graphs.special import special_case
 from trichord.graphs.text import parse_graph
 from trichord.modality import STANDARD
@@ -47,6 +47,15 @@ def test_members_of_an_ensemble_and_what_teaches_them_are_needed() -> None:
     assert needed_nodes(graph, "d") == ("tv", "a", "b", "c", "d", "both")
     with pytest.raises(ConfigError, match="no node 'bath'; did you mean 'both'"):
         needed_nodes(graph, "bath")
+
+
+def test_an_edge_hears_its_ends_and_the_members_of_an_ensemble() -> None:
+    assert heard_nodes(read(CHAIN)) == {"tv", "a", "b", "c", "d", "both"}
+    silent = "tv: target T-V; a: peer T-V; b: peer T-V; c: peer T-V; two: ensemble a c"
+    labels = "; ".join(f"label -> {name}: through" for name in ("tv", "a", "b", "c"))
+    assert heard_nodes(read(f"{silent}; {labels}; a -> tv: rows cutoff")) == set()
+    assert heard_nodes(read(f"{silent}; {labels}; a -> tv: rows cutoff; b -> tv: rows correct")) == {"tv", "b"}
+    assert heard_nodes(read(f"{silent}; {labels}; two -> b: rows linear")) == {"two", "a", "c", "b"}
 
 
 @given(st.integers(1, 5), st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.data())

@@ -134,6 +134,12 @@ def test_an_edge_that_breaks_a_rule(edges: list[EdgeConfig], words: str) -> None
     refused(f"edge {edges[0].name}", words, by=lambda: graph(*edges, va=VA, old=OLD, both=BOTH))
 
 
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("-inf")])
+def test_a_weight_is_above_zero(weight: float) -> None:
+    words = f"the weight of edge va -> tv must be above 0, got {weight}; leave the edge out"
+    refused(words, by=lambda: replace(edge("va", "tv"), weight=weight))
+
+
 def test_an_edge_into_a_frozen_node_may_be_cutoff() -> None:
     assert not graph(edge("va", "old", gate=CUTOFF), va=VA, old=OLD).incoming("old")
 

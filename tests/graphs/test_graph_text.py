@@ -297,6 +297,9 @@ def test_a_file_that_holds_no_graph(tmp_path: Path, name: str, content: str, wor
 
 
 def test_a_path_that_does_not_exist_and_files_of_other_data(tmp_path: Path) -> None:
+    for nothing in ("", "  \n"):
+        with pytest.raises(ConfigError, match="the graph is empty; name a file, or write one out, such as: tv: target"):
+            read_graph(nothing, STANDARD)
     with pytest.raises(ConfigError, match="no file that exists, and no graph"):
         read_graph(str(tmp_path / "graph.txt"), KNOWN)
     with pytest.raises(ConfigError, match=r"is a folder; name the file of the graph in it, such as .*graph.txt"):

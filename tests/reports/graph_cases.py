@@ -12,16 +12,16 @@ from trichord.graphs.graph import GraphConfig
 from trichord.graphs.text import parse_graph, spell_graph
 from trichord.metrics.bootstrap import Comparison, Estimate
 from trichord.modality import STANDARD, Modality
-from trichord.reports.graphs.report import (
+from trichord.reports.graphs.lines import (
     Contender,
     GraphComparison,
-    GraphStudyReport,
     GraphVerdict,
     Importance,
     Optimism,
     RankedGraph,
     TrialLine,
 )
+from trichord.reports.graphs.report import GraphStudyReport
 
 THREE = "tv: target T-V; va: peer V-A; ta: peer T-A model=linear"
 CLASSES = "big: target I>digit; small: peer I>digit model=narrow; odd: peer I>digit model=wide"

@@ -13,8 +13,9 @@ from graph_cases import CLASSES, IMAGE, TWO, make_graph_report
 from trichord.reports.graphs.contest import compared_metrics, plot_contest
 from trichord.reports.graphs.gate_map import colour_scale, gates_of, mean_value, plot_gates
 from trichord.reports.graphs.history import plot_history, running_best, value_range, write_history
+from trichord.reports.graphs.lines import Importance
 from trichord.reports.graphs.luck import levels, plot_luck
-from trichord.reports.graphs.report import GraphStudyReport, Importance
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.trial_curves import plot_trial_curves, rungs
 from trichord.reports.plot_scale import LOSS, STRONGEST, cell_look
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from trichord.graphs.text import parse_graph
 from trichord.metrics.bootstrap import Comparison
 from trichord.modality import STANDARD
 from trichord.reports.graphs import page as page_module
+from trichord.reports.graphs.lines import GraphComparison, GraphVerdict
 from trichord.reports.graphs.page import render_graph_page, write_graph_page
-from trichord.reports.graphs.report import GraphComparison, GraphStudyReport, GraphVerdict
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.verdict import find_answer, reservation
 from trichord.reports.graphs.words import show_seconds, train_command
 from trichord.reports.numbers import show, show_signed
@@ -235,6 +237,9 @@ def test_the_text_form_and_the_command_can_be_copied(page: str, report: GraphStu
     assert parse_graph(text, STANDARD) == report.best
     assert ";" not in text
     assert command == "trichord graph train --data data/invented --target 'T>V' --graph graph.txt --out runs/best-graph"
+    options = ("--base", "my base", "--set.learners.n1.adapters.n1.low-rank.rank", "2")
+    words = shlex.split(train_command(replace(report, train_options=options), "a b/graph.txt"))
+    assert words[7:] == ["--graph", "a b/graph.txt", *options, "--out", "runs/best-graph"]
     foreign = replace(report, settings={}, dataset="a b; rm -r x")
     assert "--data 'a b; rm -r x' " in train_command(foreign), "names are quoted for the shell"
 
@@ -267,6 +272,26 @@ def test_a_retried_trial_and_a_short_search_are_told() -> None:
     assert "The search stopped after 5 of 9 trials." in text
     assert "retry of 1" in text
     assert "one seed" in text
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_broke_a_trial_and_how_often_was_reported_are_told() -> None:
+    made = make_graph_report(num_trials=5, states={1: "failed"}, times_reported=3)
+    broken = replace(made.trials[1], message="NaN in <epoch> 3")
+    text = read(render_graph_page(replace(made, trials=(made.trials[0], broken, *made.trials[2:])))).text
+    assert "Trial 1 failed: NaN in <epoch> 3" in text
+    assert "failed: NaN in <epoch> 3" in text.split("Every trial")[-1], "in its line of the table too"
+    assert "Split test was measured for 3 graphs" in text
+    assert "was measured for" not in read(render_graph_page(replace(made, times_reported=1))).text
+
+
+def test_a_gain_with_one_seed_is_claimed_with_caution() -> None:
+    gain = make_comparison("independent", "MRR", 0.02, 0.01, 0.01, "better")
+    level = make_comparison("independent", "MRR", 0.002, 0.01, 0.5, "no difference shown")
+    one = "A gain of MRR over independent (with one seed: another may say otherwise)"
+    assert find_answer(compared(gain, seeds=1)).heading == one
+    assert find_answer(compared(gain, seeds=2)).heading == "A gain of MRR over independent"
+    assert find_answer(compared(level, seeds=1)).heading == "No gain of MRR is shown over any rival"
 
 
 def test_the_record_is_plain_data(report: GraphStudyReport, tmp_path: Path) -> None:

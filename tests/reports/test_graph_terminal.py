@@ -40,6 +40,19 @@ def test_a_hundred_columns_hold_everything(report: GraphStudyReport) -> None:
     assert "trichord graph train --data data/invented" in words
 
 
+def test_the_command_is_one_line_and_warnings_and_messages_are_said(report: GraphStudyReport) -> None:
+    broken = replace(report.trials[3], message="it diverged")
+    options = tuple(f"--set.learners.n{number}.seed" for number in range(9))
+    made = replace(report, seeds=1, train_options=options, trials=(*report.trials[:3], broken, *report.trials[4:]))
+    text = printed(made)
+    (line,) = [line for line in text.splitlines() if line.startswith("trichord graph train")]
+    assert line.split()[-2:] == ["--out", "runs/best-graph"]
+    words = " ".join(text.split())
+    assert "Trial 3 failed: it diverged" in words
+    assert "Final comparison on test, 1 seed " in words
+    assert "intervals do not hold the variation of seeds" in words
+
+
 def test_a_gain_is_said_only_where_it_was_shown() -> None:
     made = make_graph_report(gains=GAINS, num_trials=4)
     text = printed(made)

@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
     study = folder / "study"
     killed(folder, (study / "trials" / "0001" / "checkpoint.safetensors").exists)
     assert GraphDirectory(study / "trials" / "0000").finished
-    killed(folder, (study / "final" / "mutual-learning" / "seed-2" / "checkpoint.safetensors").exists)
+    killed(folder, lambda: any(study.glob("final/for-trial-*/mutual-learning/seed-2/checkpoint.safetensors")))
     carry_out(folder)
 
 

@@ -14,10 +14,12 @@ from graph_search_cases import small_space
 
 from trichord.errors import RunError, TrichordError
 from trichord.studies.graphs import claim as claims
+from trichord.studies.graphs import worker as workers
 from trichord.studies.graphs.claim import TrialsFolder, claim_trial, num_ended
 from trichord.studies.graphs.optuna_door import OptunaSearch
 from trichord.studies.graphs.space import draw
-from trichord.studies.graphs.trial import RunningTrial
+from trichord.studies.graphs.storage import StorageError
+from trichord.studies.graphs.trial import LostTrialError, RunningTrial
 from trichord.studies.graphs.worker import Watch, carry_out, work
 
 SPACE = small_space()
@@ -290,3 +292,97 @@ def test_a_retry_stands_with_the_pruner_where_its_predecessor_stood(tmp_path: Pa
     assert [record.state for record in search.records()] == ["failed", "pruned", "running", "pruned"]
     assert search.records()[1].curve == ((1, 0.1),)
     assert folder.identity() == folder.identity()
+
+
+def test_a_trial_that_another_worker_ended_is_left_to_it(tmp_path: Path) -> None:
+    search, folder = open_search(tmp_path), TrialsFolder(tmp_path / "trials")
+    elsewhere = open_search(tmp_path, home="on another machine")
+    said: list[str] = []
+
+    def slow(trial: RunningTrial, where: Path, watch: Watch) -> Any:
+        if not said:  # taken for dead in the middle of its first training
+            elsewhere.give_up(trial.number)
+            said.append("given up")
+        return train(trial, where, watch)
+
+    carry_on(search, folder, 2, slow)
+    assert [(r.place, r.state, r.message, r.retry_of) for r in search.records()] == [
+        (0, "failed", "", None),
+        (0, "finished", "", 0),
+        (1, "finished", "", None),
+    ]
+
+
+@pytest.mark.parametrize("last", ["finish", "prune", "fail", "note"])
+def test_nothing_is_stored_any_more_about_a_trial_that_another_worker_ended(tmp_path: Path, last: str) -> None:
+    trial = open_search(tmp_path).begin(0)
+    assert trial is not None
+    open_search(tmp_path).give_up(0)
+    arguments = {"finish": (0.9,), "prune": (), "fail": ("no",), "note": ("message", "no")}[last]
+    with pytest.raises(LostTrialError):
+        getattr(trial, last)(*arguments)
+    (record,) = open_search(tmp_path).records()
+    assert (record.state, record.value, record.message) == ("failed", None, "")
+    open_search(tmp_path).give_up(0, "too late")
+
+
+@pytest.mark.parametrize("moment", ["while training", "at the end"])
+def test_a_storage_that_is_lost_in_the_middle_is_one_clear_error_and_the_search_goes_on_when_it_is_back(
+    tmp_path: Path, moment: str
+) -> None:
+    search, folder, journal = open_search(tmp_path), TrialsFolder(tmp_path / "trials"), tmp_path / "study.journal"
+    whole: list[bytes] = []
+
+    def lose() -> None:
+        whole.append(journal.read_bytes())
+        journal.write_bytes(whole[0] + b'{"broken\n{"op_code": 4}\n')
+
+    def losing(trial: RunningTrial, where: Path, watch: Watch) -> Any:
+        if trial.place < 1:
+            return train(trial, where, watch)
+
+        def lost(epoch: int, value: float) -> bool:
+            if epoch == 2:
+                lose()
+            return watch(epoch, value)
+
+        if moment == "while training":
+            return train(trial, where, lost)
+        graph = train(trial, where, watch)
+        lose()
+        return graph
+
+    with pytest.raises(StorageError, match=r"study.journal: line \d+ cannot be read; restore the file") as caught:
+        carry_on(search, folder, 3, losing)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RunError, match=r"study.journal: line \d+ cannot be read"):
+        open_search(tmp_path)
+    journal.write_bytes(whole[0])
+    again = open_search(tmp_path)
+    carry_on(again, folder, 3)
+    assert [(r.place, r.state, r.message) for r in again.records()] == [
+        (0, "finished", ""),
+        (1, "failed", ""),
+        (1, "finished", ""),
+        (2, "finished", ""),
+    ]
+
+
+def test_a_worker_that_cannot_say_that_it_lives_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.01)
+    search, beats = open_search(tmp_path), list[int]()
+
+    def beat(number: int) -> None:
+        beats.append(number)
+        if len(beats) < 4:
+            raise StorageError("gone") if len(beats) % 2 else LostTrialError("ended")
+
+    search.beat = beat  # type: ignore[method-assign]
+
+    def patient(trial: RunningTrial, where: Path, watch: Watch) -> Any:
+        wait_for(lambda: len(beats) >= 5)
+        return train(trial, where, watch)
+
+    carry_on(search, TrialsFolder(tmp_path / "trials"), 1, patient)
+    assert set(beats) == {0}
+    assert num_ended(search.records()) == 1

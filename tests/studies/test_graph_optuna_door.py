@@ -85,15 +85,56 @@ def test_importance_is_that_of_the_gates_that_matter(tmp_path: Path) -> None:
     assert {"gate n1>n0", "gate n2>n0", "label n0"} == set(sorted(shares, key=lambda name: -shares[name])[:3])
 
 
-def test_a_journal_that_a_machine_left_in_the_middle_of_a_line_is_mended(tmp_path: Path) -> None:
+def test_a_journal_that_a_machine_left_in_the_middle_of_a_line_is_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     journal = tmp_path / "a.journal"
     try_graphs(open_search(journal), range(2))
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code": 4, "worker')
     search = open_search(journal)
+    assert "a.journal: the last line was cut short, and is left out" in capsys.readouterr().err
     assert len(search.records()) == 2
     try_graphs(search, range(2, 3))
     assert len(open_search(journal).records()) == 3
+
+
+def test_a_last_line_that_is_whole_but_for_its_end_is_kept(tmp_path: Path) -> None:
+    journal = tmp_path / "a.journal"
+    open_search(journal)
+    whole = journal.read_bytes()
+    assert whole.count(b"\n") == 1
+    journal.write_bytes(whole[:-1])
+    try_graphs(open_search(journal), range(2))
+    assert journal.read_bytes().startswith(whole)
+    assert len(open_search(journal).records()) == 2
+
+
+@pytest.mark.parametrize(("damage", "line"), [("middle", 2), ("no journal", 1), ("no end", 1)])
+def test_a_journal_that_cannot_be_read_is_named_by_its_line_and_left_as_it_is(
+    tmp_path: Path, damage: str, line: int
+) -> None:
+    journal = tmp_path / "a.journal"
+    try_graphs(open_search(journal), range(2))
+    lines = journal.read_bytes().splitlines()
+    lines[1] = lines[1][:-3]
+    content = {"middle": b"\n".join(lines) + b"\n", "no journal": b"{}\n[]\n", "no end": lines[0][:20]}[damage]
+    journal.write_bytes(content)
+    with pytest.raises(RunError, match=rf"a.journal: line {line} cannot be read; restore .*, or move it away"):
+        open_search(journal)
+    assert journal.read_bytes() == content
+
+
+def test_a_database_that_is_lost_is_one_clear_error(tmp_path: Path) -> None:
+    database = tmp_path / "b.db"
+    search = open_search(f"sqlite:///{database}")
+    trial = search.begin(0)
+    assert trial is not None
+    database.write_bytes(b"")
+    for step in (search.records, lambda: search.beat(0), lambda: trial.report(1, 0.5), lambda: trial.finish(0.5)):
+        with pytest.raises(RunError, match=r"storage sqlite:///.* does not answer .*; check the URL") as caught:
+            step()
+        assert "\n" not in str(caught.value)
 
 
 def test_what_the_storage_says_about_the_study_comes_back(tmp_path: Path) -> None:

@@ -125,7 +125,10 @@ def test_a_killed_study_leaves_no_worker_behind(tmp_path: Path) -> None:
     small_dataset(tmp_path)
     script = tmp_path / "killed.py"
     script.write_text(KILLED.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
-    process = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    said = tmp_path / "stderr.txt"
+    with open(said, "w") as stderr:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=stderr)
     files = [tmp_path / "study" / f"seed-{seed}" / "metrics.jsonl" for seed in range(2)]
     deadline = time.monotonic() + 120
     while not all(file.exists() for file in files):
@@ -138,3 +141,4 @@ def test_a_killed_study_leaves_no_worker_behind(tmp_path: Path) -> None:
     sizes = [file.stat().st_size for file in files]
     time.sleep(1)
     assert [file.stat().st_size for file in files] == sizes, "a worker went on after the study was killed"
+    assert "leaked" not in said.read_text(), "something of the workers outlives them"

@@ -110,6 +110,7 @@ def run(arguments: list[str]) -> None:
     """Run the command."""
     command = parse_command(GraphSearch, arguments, PROGRAM)
     dataset = Dataset.open(command.data)
+    every = command.evaluate_every
     study = GraphStudy(
         task=command.target,
         space=default_space(
@@ -133,7 +134,7 @@ def run(arguments: list[str]) -> None:
         seed=command.seed,
         recipe=command.recipe,
         epochs=command.epochs,
-        evaluate_every=command.evaluate_every or (1 if command.pruner == "halving" else SELDOM),
+        evaluate_every=(1 if command.pruner == "halving" else SELDOM) if every is None else every,
         base=command.base,
         adaptation=Adaptation(low_rank=command.low_rank, learning_rate=command.learning_rate),
         fit_splits=(command.fit_split,),
@@ -151,7 +152,7 @@ def run(arguments: list[str]) -> None:
     if command.json:
         print(json.dumps(outcome.report.to_dict()))
     else:
-        print_graph_study(outcome.report)
+        print_graph_study(outcome.report, graph=outcome.graph)
         print(f"\npage: {outcome.page}\nbest graph: {outcome.graph}")
 
 

@@ -62,5 +62,9 @@ def _check_labels(graph: GraphConfig, dataset: Dataset) -> None:
 def _draw(out: Path, graph: GraphConfig, dataset: Dataset) -> None:
     if out.suffix not in (".svg", ".png"):
         raise ConfigError(f"a drawing is a .svg or a .png file, got {out}; give it one of these endings")
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; name a file")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out}: there is no folder {out.parent}; make it, or name another file")
     svg, png = (out if out.suffix == suffix else None for suffix in (".svg", ".png"))
     write_drawing(svg, png, graph, dataset.modalities)

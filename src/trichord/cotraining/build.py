@@ -9,20 +9,21 @@ import torch
 
 from trichord.adapters.lora import LowRank, plain_state
 from trichord.cotraining.experiment import ClassifierConfig, GraphExperimentConfig
-from trichord.cotraining.networks import SavedNetwork, load_frozen_adapter, load_network
+from trichord.cotraining.networks import load_frozen_adapter, load_network
 from trichord.cotraining.nodes import ClassNode, Network, Node, PairNode
+from trichord.cotraining.starting import check_classes, check_frozen, check_graph_base, take_weights
 from trichord.curricula import set_trainable
 from trichord.data import Dataset
 from trichord.encoders import JointEncoder
-from trichord.errors import ConfigError, RunError, TrainingError
+from trichord.errors import TrainingError
 from trichord.files import hash_tensors
 from trichord.graphs.payload import Payload
+from trichord.graphs.reach import heard_nodes
 from trichord.objectives import ObjectiveConfig
 from trichord.randomness import derive_seed
 from trichord.runs import ExperimentConfig, Model
-from trichord.runs.initial import check_base, start_from, weights
+from trichord.runs.initial import start_from
 from trichord.runs.statistics import fit_statistics, take_words
-from trichord.runs.suitability import check_encoders
 from trichord.shapes import Tensor
 from trichord.training.optimization import OptimizerConfig, build_optimizer
 
@@ -69,7 +70,7 @@ def build_cast(
         RunError: the base or a start is not the one that the experiment names, or does not fit.
     """
     base = base if config.base else None  # no node is an adapter: nobody asks for it
-    _check_base(config, base)
+    check_graph_base(config, base)
     shared = None if base is None else _own_base(config, base, dataset)
     low_rank = None if shared is None else LowRank(shared)
     networks = {
@@ -121,22 +122,6 @@ def verify_frozen(cast: Cast) -> None:
         raise TrainingError(f"{', '.join(moved)} should be frozen and moved during training; do not trust this graph")
 
 
-def _check_base(config: GraphExperimentConfig, base: Model | None) -> None:
-    given = None if base is None else base.identity
-    if given != config.base:
-        raise RunError(
-            f"the graph's adapters are over the base {config.base}, got {given or 'no model'}; give the model it was "
-            "planned with, or plan it anew"
-        )
-    if base is None:
-        return
-    if base.bank.merged is not None:
-        raise RunError(f"the adapter {base.bank.merged!r} is merged into the base; unmerge it first")
-    for learner in config.learners.values():
-        if isinstance(learner, ExperimentConfig) and learner.adapters:
-            check_base(learner, base)
-
-
 def _own_base(config: GraphExperimentConfig, base: Model, dataset: Dataset) -> JointEncoder:
     """Return a copy of the base with the encoders that nodes ask for, so that the caller's stays as it is."""
     encoders = dict(base.config.model.encoders)
@@ -162,7 +147,7 @@ def _network(
         return _adapter(config, name, base, low_rank)
     if node.role == "frozen":
         saved = load_network(node.start, config.starts[name])
-        _check_kind(config, name, saved, dataset)
+        check_frozen(config, name, saved, dataset)
         saved.model.requires_grad_(False)
         take_words(saved.model, dataset)
         return Network(saved.model, node.modalities, LowRank(saved.model))
@@ -174,8 +159,8 @@ def _network(
     if node.start:
         saved = load_network(node.start, config.starts[name])
         if isinstance(learner, ClassifierConfig):
-            _check_classes(name, node.start, saved, learner.classes)
-        _take_weights(name, model, saved)
+            check_classes(name, node.start, saved, learner.classes)
+        take_weights(name, model, saved)
     encoded = model.modalities if isinstance(learner, ClassifierConfig) else learner.stages[0].modalities
     set_trainable(model.encoders, encoded if isinstance(learner, ClassifierConfig) else learner.stages[0].train)
     return Network(model, encoded, LowRank(model))
@@ -209,7 +194,7 @@ def _node(
     built = None if objective is None else objective.build()
     payloads = _payloads(config, name, widths)
     if not node.classifies:
-        return PairNode(network, payloads, node.left, node.right, built)
+        return PairNode(network, payloads, node.left, node.right, built, heard=name in heard_nodes(config.graph))
     assert numbers is not None, "classes are read where a node classifies"
     return ClassNode(network, payloads, node.left, numbers, learns=node.learns)
 
@@ -230,46 +215,3 @@ def _payloads(config: GraphExperimentConfig, name: str, widths: Mapping[str, int
         source = widths.get(edge.source, widths[name])
         found[edge.name] = edge.payload.build(source_dim=source, target_dim=widths[name])
     return found
-
-
-def _check_kind(config: GraphExperimentConfig, name: str, saved: SavedNetwork, dataset: Dataset) -> None:
-    node = config.graph.nodes[name]
-    lacking = set(node.modalities) - set(saved.model.modalities)
-    if lacking:
-        raise ConfigError(
-            f"node {name!r}: {node.start} has no encoder for {sorted(lacking)}, only for "
-            f"{list(saved.model.modalities)}; name a model that has"
-        )
-    if node.classifies != isinstance(saved.config, ClassifierConfig):
-        kind = "no" if node.classifies else "a"
-        raise ConfigError(f"node {name!r}: {node.start} is {kind} classifier; name a model of the node's own kind")
-    check_encoders({m: saved.config.model.encoders[m] for m in node.modalities}, dataset, f"node {name!r}")
-    target = config.learners[config.graph.target]
-    if isinstance(target, ClassifierConfig):
-        _check_classes(name, node.start, saved, target.classes)
-
-
-def _check_classes(name: str, start: str, saved: SavedNetwork, classes: tuple[str, ...]) -> None:
-    if isinstance(saved.config, ClassifierConfig) and saved.config.classes != classes:
-        raise ConfigError(
-            f"node {name!r}: {start} tells the classes {', '.join(saved.config.classes)} apart, the data hold "
-            f"{', '.join(classes)}; name a classifier of the same classes"
-        )
-
-
-def _take_weights(name: str, model: JointEncoder, saved: SavedNetwork) -> None:
-    for modality in model.modalities:
-        if modality not in saved.model.modalities:
-            raise RunError(f"node {name!r} starts from a model without an encoder for {modality!r}")
-        given, wanted = weights(saved.model, modality), weights(model, modality)
-        unlike = sorted(
-            k for k in {*given, *wanted} if k not in given or k not in wanted or given[k].shape != wanted[k].shape
-        )
-        if unlike:
-            raise RunError(
-                f"node {name!r}: the {modality} encoder it starts from does not fit ({', '.join(unlike[:5])}); name "
-                "the model it was made with in model="
-            )
-        with torch.no_grad():
-            for key, tensor in wanted.items():
-                tensor.copy_(given[key])

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from trichord.cotraining.experiment import GraphExperimentConfig
 from trichord.evaluation.result import RetrievalResult, load_result
@@ -34,6 +35,15 @@ class GraphDirectory(Directory[GraphExperimentConfig]):
     def results_folder(self, split: str, node: str) -> Path:
         """Results of a node on a split."""
         return self.node_folder(node) / "results" / split
+
+    def differences(self, there: GraphExperimentConfig, here: GraphExperimentConfig) -> dict[str, tuple[Any, Any]]:
+        """Return what makes two experiments other ones; weights to start from are told apart by hash, not by place."""
+        moved = {
+            f"graph.nodes.{name}.start"
+            for name in there.graph.nodes.keys() & here.graph.nodes.keys()
+            if there.graph.nodes[name].start and here.graph.nodes[name].start  # their hashes are in `starts`
+        }
+        return {path: both for path, both in super().differences(there, here).items() if path not in moved}
 
     @property
     def stopped(self) -> bool:

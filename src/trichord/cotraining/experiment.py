@@ -40,6 +40,8 @@ class ClassifierConfig(Config):
 
 
 Learner = ExperimentConfig | ClassifierConfig
+UNREPORTED = "none"
+"""What stands for the split of an experiment that has none left to be measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,11 @@ class GraphExperimentConfig(Config):
         return spell_task(Task(node.left, node.right), self.known)
 
     def alone(self, name: str) -> ExperimentConfig:
-        """Return what would train a node by itself, on the splits and for the epochs of the graph."""
+        """Return what would train a node by itself, on the splits and for the epochs of the graph.
+
+        A graph that reports no split leaves the learner's own in place, or, where the graph learns from or chooses by
+        that very split, `UNREPORTED`.
+        """
         learner = self.learners[name]
         if not isinstance(learner, ExperimentConfig):
             raise ConfigError(f"node {name!r} is a classifier, which no run trains by itself")
@@ -159,12 +165,14 @@ class GraphExperimentConfig(Config):
             evaluate_every=self.evaluate_every,
             keep="last",
         )
+        looked_at = (*self.fit_splits, self.selection.split)
+        own = UNREPORTED if learner.evaluation.split in looked_at else learner.evaluation.split
         return replace(
             learner,
             stages=(stage,),
             fit_splits=self.fit_splits,
             selection=replace(self.selection, tasks=learner.selection.tasks),
-            evaluation=replace(learner.evaluation, split=self.report_split or learner.evaluation.split),
+            evaluation=replace(learner.evaluation, split=self.report_split or own),
         )
 
     def answering(self, name: str) -> NodeConfig:

@@ -19,6 +19,7 @@ from trichord.dist import average_gradients, rank
 from trichord.errors import TrainingError
 from trichord.graphs.ensemble import ensemble_output
 from trichord.graphs.output import NodeOutput
+from trichord.graphs.reach import heard_nodes
 from trichord.graphs.transfer import node_terms
 from trichord.objectives import LossTerms
 from trichord.randomness import derive_seed
@@ -82,19 +83,25 @@ def progress_at(step: int, total_steps: int) -> float:
 
 
 def speak(cast: Cast, config: GraphExperimentConfig, batch: Batch, position: Position) -> dict[str, NodeOutput]:
-    """Let every node say what it says about a batch; the base that adapters share works once where they agree."""
+    """Let every node that learns or is heard say what it says about a batch.
+
+    The base that adapters share works once where they agree.
+    """
     outputs: dict[str, NodeOutput] = {}
+    heard = heard_nodes(config.graph)
     with ExitStack() as stack:
         if cast.base is not None:
             stack.enter_context(sharing(cast.base))
         for name, node in cast.nodes.items():
+            if not node.learns and name not in heard:
+                continue
             drawn = derive_seed(config.node_seed(name), "dropout", 0, position.epoch, position.step, rank())
             seed_everything(drawn)
             node.set_mode()
             with torch.set_grad_enabled(node.learns):
                 outputs[name] = node(batch)
     for name, described in config.graph.nodes.items():
-        if described.role == "ensemble":
+        if described.role == "ensemble" and name in heard:
             outputs[name] = ensemble_output([outputs[member].detached() for member in described.members])
     return outputs
 

@@ -15,7 +15,7 @@ from trichord.batch import Batch, Embeddings
 from trichord.curricula import training_mode
 from trichord.dist import gather_rows
 from trichord.encoders import JointEncoder
-from trichord.graphs.output import NodeOutput, Side, Table
+from trichord.graphs.output import NodeOutput, Side, Table, unheard
 from trichord.graphs.payload import Payload
 from trichord.objectives import LossTerms, Objective
 from trichord.shapes import Int, Tensor
@@ -104,6 +104,7 @@ class PairNode(Node):
         network, payloads: see `Node`.
         left, right: names of the modalities of its sides.
         objective: its own loss; None for a frozen node.
+        heard: whether an edge looks at what it says; otherwise it computes its own loss alone.
     """
 
     def __init__(
@@ -113,10 +114,12 @@ class PairNode(Node):
         left: tuple[str, ...],
         right: tuple[str, ...],
         objective: Objective | None,
+        *,
+        heard: bool = True,
     ) -> None:
         super().__init__(network, payloads)
         self.left, self.right = left, right
-        self.objective = objective
+        self.objective, self.heard = objective, heard
 
     @property
     def learns(self) -> bool:
@@ -124,9 +127,11 @@ class PairNode(Node):
         return self.objective is not None
 
     def forward(self, batch: Batch) -> NodeOutput:
-        """Say what the node says about the global batch."""
+        """Say what the node says about the global batch; where nobody hears it, its table and sides are empty."""
         embeddings = self.embed(batch)
         label: LossTerms | None = None if self.objective is None else self.objective(embeddings)
+        if not self.heard:
+            return unheard(label)
         sides = {"left": self._side(embeddings, self.left), "right": self._side(embeddings, self.right)}
         left, right = sides["left"], sides["right"]
         places = torch.arange(len(left.present), device=left.present.device)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-from tqdm import tqdm
 
 from trichord.cotraining.build import Cast, verify_frozen
 from trichord.cotraining.checkpoint import save_cast
@@ -15,9 +13,8 @@ from trichord.cotraining.directory import GraphDirectory
 from trichord.cotraining.experiment import GraphExperimentConfig
 from trichord.cotraining.loop import GraphStep
 from trichord.dist import is_main
-from trichord.optional import require
 from trichord.runs import RunOptions
-from trichord.runs.recorder import Interruption
+from trichord.runs.progress import Interruption, Progress
 from trichord.training.loop import Position
 
 Watch = Callable[[int, float], bool]
@@ -60,31 +57,23 @@ class GraphRecorder:
         start: Position,
     ) -> None:
         self.directory, self.config, self.cast, self.validate = directory, config, cast, validate
-        self.options, self.interruption, self.watch, self.memory = options, interruption, watch, memory
-        self.saved_at, self.steps_since_save = time.monotonic(), 0
+        self.watch, self.memory = watch, memory
         self.began = time.monotonic() - memory.get("seconds", 0.0)
         self.stop = False
-        self.board = None
-        if options.tensorboard and is_main():
-            board = require("torch.utils.tensorboard", "tensorboard", "--tensorboard")
-            self.board = board.SummaryWriter(str(directory.tensorboard_folder))
-        self.bar = tqdm(
+        self.progress = Progress(
+            directory,
+            options,
+            interruption,
+            name=directory.path.name,
             total=num_steps * config.epochs,
-            initial=num_steps * start.epoch + start.step,
-            disable=not (options.progress and is_main() and sys.stderr.isatty()),
-            desc=directory.path.name,
-            unit="step",
-            leave=False,
+            done=num_steps * start.epoch + start.step,
         )
-        self.global_step = num_steps * start.epoch + start.step
 
     def after_step(self, record: GraphStep) -> None:
         """Log the step."""
-        self.bar.update()
-        self.bar.set_postfix({name: f"{sum(node.terms.values()):.3f}" for name, node in record.nodes.items()})
-        self.global_step += 1
-        self.steps_since_save += 1
-        if not is_main() or (self.global_step - 1) % self.options.log_every:
+        due = self.progress.step()
+        self.progress.bar.set_postfix({name: f"{sum(node.terms.values()):.3f}" for name, node in record.nodes.items()})
+        if not due:
             return
         position = record.position
         self.directory.append_metrics(
@@ -95,10 +84,8 @@ class GraphRecorder:
             nodes={name: vars(node) for name, node in record.nodes.items()},
             items_per_second=round(record.items_per_second, 1),
         )
-        if self.board is not None:
-            for name, node in record.nodes.items():
-                for term, value in node.terms.items():
-                    self.board.add_scalar(f"{name}/train/{term}", value, self.global_step)
+        for name, node in record.nodes.items():
+            self.progress.draw(f"{name}/train", node.terms)
 
     def after_epoch(self, epoch: int) -> None:
         """Validate when it is due: the scored node, and at the end every node that answers a task."""
@@ -112,21 +99,15 @@ class GraphRecorder:
         if is_main():
             for name, value in values.items():
                 self.directory.append_metrics(kind="validation", stage=0, epoch=epoch, node=name, value=value)
-                if self.board is not None:
-                    self.board.add_scalar(f"{name}/validation/{self.config.selection.metric}", value, self.global_step)
+                self.progress.draw(f"{name}/validation", {self.config.selection.metric: value})
         if self.watch is not None and not self.watch(epoch, values[scored]):
             self.stop = not last
 
     def at_boundary(self, upcoming: Position) -> None:
         """Save a checkpoint when it is due, and stop here when the user or the watch asked to."""
-        every = self.options.checkpoint_steps
-        due = time.monotonic() - self.saved_at >= self.options.checkpoint_seconds
         if self.stop:
             raise Stopped
-        if due or self.interruption.requested or (every is not None and self.steps_since_save >= every):
-            self.save(upcoming)
-        if self.interruption.requested:
-            raise KeyboardInterrupt
+        self.progress.boundary(partial(self.save, upcoming))
 
     def save(self, upcoming: Position) -> None:
         """Write the checkpoint, of nodes that learnt from what is as it was."""
@@ -134,14 +115,12 @@ class GraphRecorder:
         self.memory["seconds"] = time.monotonic() - self.began
         if is_main():
             save_cast(self.directory.checkpoint_file, self.cast, upcoming, self.memory)
-        self.saved_at, self.steps_since_save = time.monotonic(), 0
+        self.progress.saved()
 
     def close(self) -> None:
         """Take the progress bar away and close event files."""
         self.memory["seconds"] = time.monotonic() - self.began
-        self.bar.close()
-        if self.board is not None:
-            self.board.close()
+        self.progress.close()
 
 
 def replay(curve: list[tuple[int, float]], watch: Watch | None, last: int) -> bool:

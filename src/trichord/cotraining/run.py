@@ -24,7 +24,7 @@ from trichord.errors import TrainingError
 from trichord.evaluation import evaluation_set
 from trichord.runs import Model, RunOptions, identify
 from trichord.runs.directory import DirectoryRecord
-from trichord.runs.recorder import Interruption
+from trichord.runs.progress import Interruption
 from trichord.runs.run import record_environment
 from trichord.training.engine import Engine
 from trichord.training.loop import Position

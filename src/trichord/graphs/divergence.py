@@ -81,28 +81,23 @@ def unlikeness_both_ways(
     """
     if not push and source.numel():
         theirs, ours = source / temperature, target / temperature
-        if max(_spread(theirs), _spread(ours)) < _WIDEST:
-            both: tuple[Tensor, Tensor] = _BothDivergences.apply(theirs, ours)  # type: ignore[no-untyped-call]
+        (low_x, top_x), (low_y, top_y) = torch.aminmax(theirs), torch.aminmax(ours.detach())
+        if max(float(top_x - low_x), float(top_y - low_y)) < _WIDEST:
+            both: tuple[Tensor, Tensor] = _BothDivergences.apply(theirs, ours, top_x, top_y)  # type: ignore[no-untyped-call]
             return BothWays(*both)
     rows = unlikeness(source, target, temperature, push=push)
     return BothWays(rows, unlikeness(source, target, temperature, push=push, along=0))
 
 
-def _spread(scores: Tensor) -> float:
-    low, high = torch.aminmax(scores.detach())
-    return float(high - low)
-
-
 class _BothDivergences(torch.autograd.Function):
-    """KL(p || q) of rows and columns of two tables x and y of scores; the source x gets no gradient.
+    """KL(p || q) of rows and columns of two tables x and y of scores, with their maxima; the source x gets no gradient.
 
     With e = exp(x - max x), f = exp(y - max y) and r a row's sum of e (of f: s), its divergence is
     sum_j e_ij (x_ij - y_ij) / r_i - (log r_i + max x) + (log s_i + max y), and its gradient f_ij / s_i - e_ij / r_i.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        top_x, top_y = x.max(), y.max()
+    def forward(ctx: Any, x: Tensor, y: Tensor, top_x: Tensor, top_y: Tensor) -> tuple[Tensor, Tensor]:
         e, f = (x - top_x).exp_(), (y - top_y).exp_()
         gap = (x - y).mul_(e)
         row_e, row_f, column_e, column_f = e.sum(1), f.sum(1), e.sum(0), f.sum(0)
@@ -113,8 +108,8 @@ class _BothDivergences(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_rows: Tensor, of_columns: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: Any, of_rows: Tensor, of_columns: Tensor) -> tuple[None, Tensor, None, None]:
         e, f, row_e, row_f, column_e, column_f = ctx.saved_tensors
         gradient = ((of_rows / row_f).unsqueeze(1) + of_columns / column_f).mul_(f)
         factors = (of_rows / row_e).unsqueeze(1) + of_columns / column_e
-        return None, gradient.addcmul_(factors, e, value=-1)
+        return None, gradient.addcmul_(factors, e, value=-1), None, None

@@ -71,6 +71,9 @@ def correct(losses: Float[Tensor, " rows"], right: Bool[Tensor, " rows"]) -> Flo
     """Return the sum of l over the rows where the source is right, divided by the number of all rows, as published.
 
     A source that is seldom right therefore says little. A loss that is left out may be anything, infinite as well.
+
+    Right is right about a row, whatever the payload passes: "columns correct", and the columns' part of a payload that
+    adds both, keeps the loss of column j where the source finds the answer of row j, the column's own item.
     """
     return through(losses.masked_fill(~right, 0.0))
 

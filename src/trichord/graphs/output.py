@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from trichord.objectives import LossTerms
 from trichord.shapes import Bool, Float, Int, Tensor
 
@@ -64,3 +66,9 @@ class NodeOutput:
         table = Table(self.table.values.detach(), self.table.rows, self.table.columns, self.table.truth)
         sides = {name: Side(side.vectors.detach(), side.present) for name, side in self.sides.items()}
         return NodeOutput(None, table, sides, self.classifies)
+
+
+def unheard(label: LossTerms | None) -> NodeOutput:
+    """Return what a node says that no edge looks at: its own loss, and an empty table."""
+    nothing = torch.zeros(0, dtype=torch.bool)
+    return NodeOutput(label, Table(torch.zeros(0, 0), nothing, nothing, nothing.long()), {})

@@ -34,6 +34,12 @@ def needed_nodes(graph: GraphConfig, name: str | None = None) -> tuple[str, ...]
     return tuple(node for node in graph.nodes if node in found)
 
 
+def heard_nodes(graph: GraphConfig) -> frozenset[str]:
+    """Return the nodes whose scores an open edge looks at: its two ends, and the members of an ensemble among them."""
+    ends = {end for edge in graph.edges if edge.gate.open for end in (edge.source, edge.target)}
+    return frozenset(ends.union(*(graph.nodes[end].members for end in ends)))
+
+
 def only(graph: GraphConfig, names: Collection[str]) -> GraphConfig:
     """Return the graph of some nodes and the edges between them.
 

@@ -12,6 +12,8 @@ from trichord.graphs.graph import GraphConfig
 from trichord.graphs.text import check_letters, parse_graph
 from trichord.modality import Modality
 
+EXAMPLE = "tv: target T-V; label -> tv: through"
+
 
 def read_graph(path_or_text: str | Path, known: Sequence[Modality]) -> GraphConfig:
     """Read a graph.
@@ -22,9 +24,11 @@ def read_graph(path_or_text: str | Path, known: Sequence[Modality]) -> GraphConf
         known: the modalities of the data set.
 
     Raises:
-        ConfigError: neither a file nor a text, a file of another kind, or a graph that breaks a rule.
+        ConfigError: nothing, neither a file nor a text, a file of another kind, or a graph that breaks a rule.
         DataError: a file that is not JSON.
     """
+    if not str(path_or_text).strip():
+        raise ConfigError(f"the graph is empty; name a file, or write one out, such as: {EXAMPLE}")
     path = Path(path_or_text)
     if is_file(path):
         return _read_file(path, known)
@@ -33,8 +37,7 @@ def read_graph(path_or_text: str | Path, known: Sequence[Modality]) -> GraphConf
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name the file of the graph in it, such as {path / 'graph.txt'}")
     raise ConfigError(
-        f"{path} is no file that exists, and no graph either, which would have a colon, such as: "
-        "tv: target T-V; label -> tv: through"
+        f"{path} is no file that exists, and no graph either, which would have a colon, such as: {EXAMPLE}"
     )
 
 

@@ -23,8 +23,8 @@ from trichord.errors import ConfigError, nearest
 from trichord.graphs.edge_text import read_edge, read_label, spell_edge
 from trichord.graphs.gates import GateConfig
 from trichord.graphs.graph import EdgeConfig, GraphConfig, NodeConfig
+from trichord.graphs.node_rules import LABEL
 from trichord.graphs.node_text import check_order, read_node, spell_node
-from trichord.graphs.rules import LABEL
 from trichord.graphs.statements import Statement, cut, split_statements
 from trichord.graphs.words import gate_word
 from trichord.modality import Modality, spell

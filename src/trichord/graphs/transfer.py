@@ -20,6 +20,10 @@ def edge_loss(
 ) -> Float[Tensor, ""]:
     """Return the loss of an edge: its payload's losses through its gate, times its weight.
 
+    The gate correct judges each loss by the row of the source's table that is its item, `RowLosses.rows`. A loss along
+    a column is therefore kept where the source is right about the row of the same item, not where it is about the
+    column, and never where the source does not hold that row.
+
     Args:
         edge: which edge; one that is cut gives 0 without a comparison, and without a way back.
         payload: the module that its payload was built to.

@@ -156,5 +156,5 @@ def _directions(pair: Pair) -> tuple[Task, Task]:
 
 
 def _usable(split: str, spec: DatasetSpec, base: ExperimentConfig) -> bool:
-    """Whether a split can decide about epochs: it is there, and the adapter does not learn from it as the base did."""
-    return split in spec.splits and split not in base.fit_splits
+    """Whether a split can decide about epochs: it is there, and neither learnt from nor measured on, as by the base."""
+    return split in spec.splits and split not in (*base.fit_splits, base.evaluation.split)

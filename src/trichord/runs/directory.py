@@ -117,7 +117,7 @@ class Directory(Generic[C]):
     def check_same(self, config: C, dataset: DatasetIdentity) -> None:
         """Raise `RunError` unless the run that was begun here is this experiment on these data."""
         there = self.record()
-        unlike = difference(there.config, config)
+        unlike = self.differences(there.config, config)
         if unlike:
             shown = "; ".join(f"{path}: {a!r} there, {b!r} here" for path, (a, b) in list(unlike.items())[:5])
             raise RunError(
@@ -128,6 +128,10 @@ class Directory(Generic[C]):
                 f"{self.path} was begun on data {there.dataset.name!r} with fingerprint {there.dataset.fingerprint}, "
                 f"these have {dataset.fingerprint}; choose another --out, or restore the data"
             )
+
+    def differences(self, there: C, here: C) -> dict[str, tuple[Any, Any]]:
+        """Return dotted path -> [value there, value here] of what makes two experiments other ones."""
+        return difference(there, here)
 
     def record(self) -> DirectoryRecord[C]:
         """Read config.json. Raises `RunError` when there is none, of another kind or of another format."""
@@ -167,8 +171,11 @@ class Directory(Generic[C]):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises `RunError` when another process trains here."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Hold the folder for this process. Raises `RunError` when another process trains here, or it can be none."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise RunError(f"{self.path} cannot be a folder: a file is in its place; choose another --out") from error
         with open(self.path / ".lock", "w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

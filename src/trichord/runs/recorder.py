@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from trichord.dist import is_main
-from trichord.optional import require
 from trichord.runs.directory import RunDirectory
 from trichord.runs.options import RunOptions
+from trichord.runs.progress import Interruption, Progress
 from trichord.training.checkpoint import save_checkpoint
 from trichord.training.loop import Position, StepRecord
 from trichord.training.stage import StageConfig
 from trichord.training.system import System
 
 Validate = Callable[[], Mapping[str, float]]
-
-
-class Interruption:
-    """Remembers that the user asked to stop (Ctrl-C or SIGTERM), so that the step in hand can be finished first."""
-
-    requested = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen while the block runs; a second request stops at once. Without effect outside the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def remember(number: int, frame: Any) -> None:
-            if self.requested:
-                raise KeyboardInterrupt
-            self.requested = True
-
-        before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Recorder:
@@ -85,30 +55,20 @@ class Recorder:
         start: Position,
     ) -> None:
         self.directory, self.config, self.number, self.system = directory, config, number, system
-        self.optimizer, self.validate, self.options, self.interruption = optimizer, validate, options, interruption
-        self.memory, self.best = memory, best
-        self.saved_at, self.steps_since_save = time.monotonic(), 0
-        hidden = not (options.progress and is_main() and sys.stderr.isatty())
-        self.bar = tqdm(
+        self.optimizer, self.validate, self.memory, self.best = optimizer, validate, memory, best
+        self.group = f"stage{number + 1}"
+        self.progress = Progress(
+            directory,
+            options,
+            interruption,
+            name=f"{directory.path.name} stage {number + 1}",
             total=num_steps * config.last_epoch,
-            initial=num_steps * start.epoch + start.step,
-            disable=hidden,
-            desc=f"{directory.path.name} stage {number + 1}",
-            unit="step",
-            leave=False,
+            done=num_steps * start.epoch + start.step,
         )
-        self.board = None
-        if options.tensorboard and is_main():
-            board = require("torch.utils.tensorboard", "tensorboard", "--tensorboard")
-            self.board = board.SummaryWriter(str(directory.tensorboard_folder))
-        self.global_step = num_steps * start.epoch + start.step
 
     def after_step(self, record: StepRecord) -> None:
         """Log the step."""
-        self.bar.update()
-        self.global_step += 1
-        self.steps_since_save += 1
-        if not is_main() or (self.global_step - 1) % self.options.log_every:
+        if not self.progress.step():
             return
         position = record.position
         self.directory.append_metrics(
@@ -122,7 +82,9 @@ class Recorder:
             gradient_norm=record.gradient_norm,
             items_per_second=round(record.items_per_second, 1),
         )
-        self._board("train", {"loss": record.loss, **record.terms, "gradient_norm": record.gradient_norm})
+        self.progress.draw(
+            f"{self.group}/train", {"loss": record.loss, **record.terms, "gradient_norm": record.gradient_norm}
+        )
 
     def after_epoch(self, epoch: int) -> None:
         """Validate when it is due, and remember the weights when they are the best so far."""
@@ -137,32 +99,22 @@ class Recorder:
                 self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         if is_main():
             self.directory.append_metrics(kind="validation", stage=self.number, epoch=epoch, metrics=values)
-            self._board("validation", values)
-            self.bar.set_postfix(validation=f"{values['selection']:.2f}", best=f"{self.memory['best_value']:.2f}")
+            self.progress.draw(f"{self.group}/validation", values)
+            self.progress.bar.set_postfix(
+                validation=f"{values['selection']:.2f}", best=f"{self.memory['best_value']:.2f}"
+            )
 
     def at_boundary(self, upcoming: Position) -> None:
         """Save a checkpoint when it is due, and stop here when the user asked to."""
-        every = self.options.checkpoint_steps
-        due = time.monotonic() - self.saved_at >= self.options.checkpoint_seconds
-        if due or self.interruption.requested or (every is not None and self.steps_since_save >= every):
-            self.save(upcoming)
-        if self.interruption.requested:
-            raise KeyboardInterrupt
+        self.progress.boundary(partial(self.save, upcoming))
 
     def save(self, upcoming: Position) -> None:
         """Write the checkpoint."""
         if is_main():
             file = self.directory.checkpoint_file
             save_checkpoint(file, self.system, self.optimizer, upcoming, self.memory, self.best)
-        self.saved_at, self.steps_since_save = time.monotonic(), 0
+        self.progress.saved()
 
     def close(self) -> None:
         """Take the progress bar away and close event files."""
-        self.bar.close()
-        if self.board is not None:
-            self.board.close()
-
-    def _board(self, group: str, values: Mapping[str, float]) -> None:
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(f"stage{self.number + 1}/{group}/{name}", value, self.global_step)
+        self.progress.close()

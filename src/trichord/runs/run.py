@@ -28,7 +28,8 @@ from trichord.runs.initial import check_initial, start_from
 from trichord.runs.model import Model
 from trichord.runs.options import RunOptions
 from trichord.runs.preprocessing import preprocessing_of
-from trichord.runs.recorder import Interruption, Recorder, Validate
+from trichord.runs.progress import Interruption
+from trichord.runs.recorder import Recorder, Validate
 from trichord.runs.statistics import fit_statistics, take_words
 from trichord.runs.suitability import check_data
 from trichord.runs.trunks import stage_data

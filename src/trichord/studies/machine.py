@@ -1,20 +1,15 @@
 """The general study: many resumable runs, several at a time, one outcome each.
 
-A run that is finished is skipped, one that was interrupted goes on, and one that fails does not stop the others.
+A run that is finished is skipped, one that was interrupted goes on, one whose worker process died is begun again, and
+one that fails does not stop the others.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import sys
-import threading
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -24,8 +19,11 @@ from tqdm import tqdm
 from trichord.data import Dataset
 from trichord.errors import ConfigError, RunError, TrichordError
 from trichord.runs import ExperimentConfig, RunDirectory, RunOptions, identify, load, run_experiment
+from trichord.studies.crew import Crew, Death
 
 LARGE_MODEL = 20_000_000
+MOST_DEATHS = 3
+"""Times that a run is begun again whose worker process died, before it counts as failed."""
 
 
 @runtime_checkable
@@ -203,64 +201,33 @@ def carry_out(plan: Planned, dataset: Dataset, options: RunOptions) -> Outcome:
 def _in_processes(
     waiting: Sequence[Planned], dataset: Path, options: RunOptions, workers: int, bar: tqdm
 ) -> list[Outcome]:
-    threads = max(1, usable_cores() // workers)
-    processes, context = min(workers, len(waiting)), worker_context()
-    lifeline, _held = context.Pipe(duplex=False)
-    arguments = (threads, lifeline)
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=start_worker, initargs=arguments)
+    quiet = replace(options, progress=False)
+    # An open data set does not travel; each worker opens the folder again.
+    jobs = [_Job(plan.without_data(), str(dataset if plan.data is None else plan.data.path), quiet) for plan in waiting]
     outcomes = []
-    try:
-        quiet = replace(options, progress=False)
-        # An open data set does not travel; each worker opens the folder again.
-        jobs = [(plan.without_data(), str(dataset if plan.data is None else plan.data.path)) for plan in waiting]
-        for future in as_completed([pool.submit(_work, plan, data, quiet) for plan, data in jobs]):
-            outcomes.append(future.result())
+    threads = max(1, usable_cores() // workers)
+    with Crew(_work, workers=min(workers, len(jobs)), threads=threads, most_deaths=MOST_DEATHS) as crew:
+        for place, result in crew.carry_out(jobs):
+            failed = Outcome(waiting[place].folder, "failed", str(result))
+            outcomes.append(failed if isinstance(result, Death) else result)
             bar.update()
-    except KeyboardInterrupt:
-        print("\nstopping: runs in progress write a checkpoint first", file=sys.stderr)
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+            if outcomes[-1].state == "interrupted":
+                raise KeyboardInterrupt
     return outcomes
 
 
-def worker_context() -> ForkServerContext:
-    """Return the context that worker processes are started in.
+@dataclass(frozen=True)
+class _Job:
+    """What a worker is sent."""
 
-    A server process imports everything once and computes nothing; workers are forked from it in a moment. Started from
-    nothing, each would spend seconds on imports, and a study has workers in every one of its phases.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "trichord.studies.machine"])
-    return context
+    plan: Planned
+    dataset: str
+    options: RunOptions
 
 
-def start_worker(threads: int, study: Connection) -> None:
-    """Prepare a worker process: its share of the cores, and its end when the study is killed.
-
-    Args:
-        threads: its share of the cores.
-        study: the reading end of a pipe whose other end the process of the study alone holds, and writes nothing to:
-            it comes to its end when that process does, however it does.
-    """
-    torch.set_num_threads(threads)
-
-    def watch() -> None:
-        study.poll(None)
-        os._exit(1)  # Runs are taken up again when the study is started anew.
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-class _Worker:
-    """State of a worker process: once interrupted, it takes up no further run that is already in its queue."""
-
-    interrupted = False
-
-
-def _work(plan: Planned, dataset: str, options: RunOptions) -> Outcome:
-    if _Worker.interrupted:
-        return Outcome(plan.folder, "interrupted")
-    outcome = carry_out(plan, Dataset.open(dataset), options)
-    _Worker.interrupted = outcome.state == "interrupted"
-    return outcome
+def _work(job: _Job) -> Outcome:
+    try:
+        dataset = Dataset.open(job.dataset)
+    except TrichordError as error:
+        return Outcome(job.plan.folder, "failed", str(error))
+    return carry_out(job.plan, dataset, job.options)

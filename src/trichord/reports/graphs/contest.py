@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trichord.reports.graphs.report import GraphComparison, GraphStudyReport
+from trichord.reports.graphs.lines import GraphComparison
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import deciding_metric, metric_name, metric_title, unit
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trichord.reports.graphs.report import GraphStudyReport, TrialLine
+from trichord.reports.graphs.lines import TrialLine
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import BASELINE, SERIES, SMALL
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trichord.optional import require
-from trichord.reports.graphs.report import GraphStudyReport, Importance
+from trichord.reports.graphs.lines import Importance
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import metric_name, show_gain
 from trichord.reports.numbers import show
 from trichord.reports.plot_scale import cell_look, draw_scale

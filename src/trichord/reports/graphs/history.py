@@ -9,7 +9,8 @@ from typing import Any
 
 from trichord.files import write_text
 from trichord.reports.graphs.ends import BEST, draw_ends
-from trichord.reports.graphs.report import GraphStudyReport, TrialLine
+from trichord.reports.graphs.lines import TrialLine
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import last_value, metric_name
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trichord.reports.graphs.report import GraphStudyReport, RankedGraph
+from trichord.reports.graphs.lines import RankedGraph
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import metric_name, show_gain
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import (

@@ -18,6 +18,7 @@ from trichord.reports.graphs.luck import plot_luck
 from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.trial_curves import plot_trial_curves, rungs
 from trichord.reports.graphs.verdict import find_answer, reservation
+from trichord.reports.graphs.warnings import find_warnings
 from trichord.reports.graphs.words import (
     STATES,
     count_states,
@@ -31,7 +32,7 @@ from trichord.reports.graphs.words import (
     show_spread,
     train_command,
 )
-from trichord.reports.numbers import counted, listed, show_p
+from trichord.reports.numbers import counted, show_p
 from trichord.reports.plot_style import VARIABLES
 from trichord.reports.template import render
 
@@ -71,7 +72,7 @@ def _context(report: GraphStudyReport, known: tuple[Modality, ...]) -> dict[str,
         "subtitle": _subtitle(report),
         "sections": _sections(report),
         "answer": find_answer(report),
-        "warnings": _warnings(report),
+        "warnings": find_warnings(report),
         "text": spell_graph(report.best, known),
         "command": train_command(report),
         "name": lambda metric: metric_name(report, metric),
@@ -121,27 +122,6 @@ def _sections(report: GraphStudyReport) -> list[tuple[str, str]]:
         ("trials", "Every trial", report.trials),
     ]
     return [(anchor, words) for anchor, words, there in every if there]
-
-
-def _warnings(report: GraphStudyReport) -> list[str]:
-    """Say what a reader must know before believing the numbers."""
-    finished, failed = len(report.in_state("finished")), report.in_state("failed")
-    found = []
-    if finished < 2:
-        reached = "No trial" if finished == 0 else "Only one trial"
-        found.append(f"{reached} reached its end, so that there was nothing to choose between.")
-    if failed:
-        retried = {trial.retry_of for trial in report.trials}
-        lost = sum(trial.number not in retried for trial in failed)
-        ends = {0: "each was tried again", len(failed): "none was tried again"}
-        end = ends.get(lost, f"{lost} of them {'was' if lost == 1 else 'were'} not tried again")
-        numbers = listed([str(trial.number) for trial in failed])
-        found.append(f"{counted(len(failed), 'trial')} failed (number {numbers}); {end}.")
-    if len(report.trials) < report.num_trials:
-        found.append(f"The search stopped after {len(report.trials)} of {report.num_trials} trials.")
-    if report.seeds < 2 and report.contenders:
-        found.append("The final comparison has one seed, so that its intervals do not hold the variation of seeds.")
-    return found
 
 
 def _is_best(report: GraphStudyReport, name: str, metric: str) -> bool:

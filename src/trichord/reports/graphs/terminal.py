@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
@@ -14,35 +15,48 @@ from trichord.metrics.bootstrap import Estimate
 from trichord.reports.console import make_console
 from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.verdict import find_answer
+from trichord.reports.graphs.warnings import find_warnings
 from trichord.reports.graphs.words import (
+    GRAPH_FILE,
     deciding_metric,
     describe_trials,
     metric_name,
     show_seconds,
     train_command,
 )
-from trichord.reports.numbers import show, show_p, show_signed
+from trichord.reports.numbers import counted, show, show_p, show_signed
 
 
-def print_graph_study(report: GraphStudyReport, console: Console | None = None) -> None:
-    """Print a report."""
+def print_graph_study(
+    report: GraphStudyReport, console: Console | None = None, *, graph: str | Path = GRAPH_FILE
+) -> None:
+    """Print a report.
+
+    Args:
+        report: the study.
+        console: where to; None: standard output.
+        graph: file of the best graph, for the command that trains it.
+    """
     console = console or make_console()
-    console.print(Group(*_report(report)))
+    for part in _report(report, str(graph)):
+        console.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
 
 
-def _report(report: GraphStudyReport) -> Iterator[RenderableType]:
+def _report(report: GraphStudyReport, graph: str) -> Iterator[RenderableType]:
     answer = find_answer(report)
     yield Text(f"\n{report.title}", style="bold")
     if report.conclusion:
         yield Text(report.conclusion)
     yield Text(f"{answer.heading}.", style="bold green" if answer.gain else "bold")
+    for warning in find_warnings(report):
+        yield Text(warning, style="yellow")
     if report.contenders:
-        yield Text(f"\nFinal comparison on {report.report_split}, {report.seeds} seeds", style="bold")
+        yield Text(f"\nFinal comparison on {report.report_split}, {counted(report.seeds, 'seed')}", style="bold")
         yield _contenders(report)
         yield Text("± half the width of the 95 % interval. Difference: best graph less the entry, paired.", style="dim")
     yield Text("\nThe best graph", style="bold")
     yield Padding(Text(report.best_text), (0, 0, 0, 2))
-    yield Padding(Text(train_command(report), style="dim"), (0, 0, 0, 2))
+    yield Text(train_command(report, graph), style="dim", no_wrap=True)  # a broken line could not be copied
     metric = metric_name(report, report.metric)
     yield Text(f"\nThe search ({metric} on {report.selection_split})", style="bold")
     yield Padding(

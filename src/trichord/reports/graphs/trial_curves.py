@@ -9,7 +9,8 @@ from typing import Any
 
 from trichord.reports.graphs.ends import best_trial, draw_ends
 from trichord.reports.graphs.history import FAILED, FINISHED, value_range
-from trichord.reports.graphs.report import GraphStudyReport, TrialLine
+from trichord.reports.graphs.lines import TrialLine
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import STATES, metric_name
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import (

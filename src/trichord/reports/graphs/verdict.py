@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trichord.reports.graphs.report import GraphComparison, GraphStudyReport
+from trichord.reports.graphs.lines import GraphComparison
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.graphs.words import deciding_metric, metric_name
 from trichord.reports.numbers import listed
 from trichord.reports.table import SIGNIFICANCE
@@ -36,7 +37,10 @@ def find_answer(report: GraphStudyReport) -> Answer:
     better = [one.rival for one in found if one.told == "better"]
     worse = [one.rival for one in found if one.told == "worse"]
     beaten = ALONE in better or (bool(better) and all(one.rival != ALONE for one in found))
-    return Answer(_heading(metric_name(report, metric), found, better, worse), found, beaten and not worse)
+    heading = _heading(metric_name(report, metric), found, better, worse)
+    if report.seeds == 1 and (better or worse):
+        heading += " (with one seed: another may say otherwise)"
+    return Answer(heading, found, beaten and not worse)
 
 
 def _heading(metric: str, found: Sequence[GraphComparison], better: Sequence[str], worse: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from trichord.metrics.retrieval import HIGHER_IS_BETTER
-from trichord.reports.graphs.report import GraphStudyReport, TrialLine
+from trichord.reports.graphs.lines import TrialLine
+from trichord.reports.graphs.report import GraphStudyReport
 from trichord.reports.numbers import counted, listed, show_signed
 
 STATES = {"finished": "finished", "pruned": "stopped early", "failed": "failed"}
@@ -100,8 +101,13 @@ def describe_trials(report: GraphStudyReport) -> str:
     return f"{counted(len(report.trials), 'trial')}: {count_states(report)}"
 
 
-def train_command(report: GraphStudyReport) -> str:
-    """Return the command that trains the best graph from the file beside the page, quoted for a shell."""
+def train_command(report: GraphStudyReport, graph: str = GRAPH_FILE) -> str:
+    """Return the command that trains the best graph as the study did, quoted for a shell.
+
+    Args:
+        report: the study.
+        graph: file of the graph; by default the one beside the page, for a shell in its folder.
+    """
     data = str(report.settings.get("data", report.dataset))
-    words = ["trichord", "graph", "train", "--data", data, "--target", report.task, "--graph", GRAPH_FILE]
-    return shlex.join([*words, "--out", "runs/best-graph"])
+    words = ["trichord", "graph", "train", "--data", data, "--target", report.task, "--graph", graph]
+    return shlex.join([*words, *report.train_options, "--out", "runs/best-graph"])

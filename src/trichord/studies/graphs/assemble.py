@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from trichord.config import from_dict
 from trichord.cotraining.directory import GraphDirectory
 from trichord.data import Dataset
-from trichord.errors import ProtocolError, RunError
+from trichord.errors import RunError
 from trichord.evaluation.compare import average_seeds, compare_results
 from trichord.evaluation.result import RetrievalResult
 from trichord.graphs.graph import GraphConfig
 from trichord.graphs.text import spell_graph
 from trichord.metrics.bootstrap import holm
 from trichord.metrics.retrieval import HIGHER_IS_BETTER
-from trichord.reports.graphs.report import (
+from trichord.reports.graphs.lines import (
     Contender,
     GraphComparison,
     GraphVerdict,
-    Optimism,
     RankedGraph,
     TrialLine,
     TrialState,
 )
-from trichord.reports.graphs.words import show_spread
-from trichord.reports.numbers import counted, show
 from trichord.reports.table import SIGNIFICANCE
 from trichord.studies.graphs.claim import TrialsFolder
-from trichord.studies.graphs.optimism import corrected_value, expected_luck, query_noise, seed_noise
 from trichord.studies.graphs.phases import Trained
+from trichord.studies.graphs.sameness import nameless
 from trichord.studies.graphs.search import drawn_graph
 from trichord.studies.graphs.study import GraphStudy
 from trichord.studies.graphs.trial import TrialRecord
@@ -65,17 +61,18 @@ def trial_lines(records: Sequence[TrialRecord], dataset: Dataset) -> tuple[Trial
     return tuple(_lines(records, dataset))
 
 
-def best_graphs(study: GraphStudy, records: Sequence[TrialRecord], dataset: Dataset) -> tuple[Found, ...]:
+def best_graphs(study: GraphStudy, records: Sequence[TrialRecord]) -> tuple[Found, ...]:
     """Return the distinct graphs among the finished trials, the best first; peers in another order make no other graph.
 
     Raises:
         RunError: no trial was finished.
     """
+    kinds = {kind: kind for kind in study.space.kinds}
     found: dict[str, Found] = {}
     for record in records:
         if record.state != "finished" or record.value is None:
             continue
-        key = _same_graph(study, record.drawn, dataset)
+        key = nameless(drawn_graph(study, record.drawn, kinds))
         if key not in found or record.value > found[key].value:
             found[key] = Found(record, record.value)
     if not found:
@@ -165,55 +162,6 @@ def measures(study: GraphStudy) -> tuple[str, ...]:
     return (decided, *(metric for metric in known if metric != decided))
 
 
-def find_optimism(
-    study: GraphStudy, apparent: float, results: Sequence[RetrievalResult], ranking: Sequence[Trained]
-) -> Optimism:
-    """Return what picking the best of the finished trials promises too much.
-
-    Args:
-        study: the study.
-        apparent: the best validation value of the search.
-        results: of the finished trials, on the selection split.
-        ranking: graphs that were trained with the same several seeds.
-    """
-    metric = study.selection.metric
-    of_seeds = seed_noise(np.array([one.values(metric) for one in ranking]))
-    of_queries, corrected = 0.0, None
-    if results:
-        values, groups = np.stack([result.per_query(metric) for result in results]), results[0].query_items
-        if any(not np.array_equal(result.query_items, groups) for result in results):
-            raise ProtocolError("trials of one search were measured on different queries; their folders were changed")
-        of_queries = query_noise(values, groups, seed=study.seed)
-        corrected = corrected_value(values, groups, seed=study.seed)
-    noise = float(np.hypot(of_seeds, of_queries))
-    number = max(1, len(results))
-    expected = expected_luck(number, noise)
-    return Optimism(
-        number, apparent, corrected, expected, noise, _optimism(metric, number, apparent, corrected, expected, noise)
-    )
-
-
-def conclude(
-    study: GraphStudy,
-    optimism: Optimism,
-    ranked: Sequence[RankedGraph],
-    contenders: Sequence[Contender],
-    reference: float,
-) -> str:
-    """Say in sentences what became of the promise of the search."""
-    metric, (best, *rivals) = study.selection.metric, contenders
-    independent = next(rival for rival in rivals if rival.name == "independent")
-    found, alone = show(metric, optimism.apparent), show(metric, reference)
-    fresh, fresh_alone = show(metric, ranked[0].mean), show(metric, independent.validation)
-    final, final_alone = (show(metric, one.metrics[metric].value) for one in (best, independent))
-    return (
-        f"The best of {counted(optimism.trials, 'finished graph')} scored {metric} {found} on {study.selection_split}, "
-        f"the target alone {alone}. With fresh seeds the graph in first place scored {fresh} there, the target alone "
-        f"{fresh_alone}. On {study.report_split}, which nothing was chosen by, it scored {final}, the target alone "
-        f"{final_alone}, over {counted(study.num_seeds, 'seed')}."
-    )
-
-
 def _lines(records: Sequence[TrialRecord], dataset: Dataset) -> Iterator[TrialLine]:
     for record in records:
         if record.state not in STATES or record.withdrawn or not record.graph:
@@ -229,25 +177,5 @@ def _lines(records: Sequence[TrialRecord], dataset: Dataset) -> Iterator[TrialLi
             retry_of=record.retry_of,
             seconds=record.seconds,
             sampled=dict(record.drawn),
+            message=record.message,
         )
-
-
-def _same_graph(study: GraphStudy, drawn: Mapping[str, Any], dataset: Dataset) -> str:
-    """Return a spelling that graphs share which differ by the names of their peers only."""
-    kinds = {kind: kind for kind in study.space.kinds}
-    orders = study.space.same_but_for_names(drawn)
-    return min(spell(drawn_graph(study, renamed, kinds), dataset) for renamed in orders)
-
-
-def _optimism(metric: str, number: int, apparent: float, corrected: float | None, expected: float, noise: float) -> str:
-    luck, moved = show_spread(metric, expected), show_spread(metric, noise)
-    said = (
-        f"Were all {counted(number, 'finished graph')} equally good, the best of them would still be expected to look "
-        f"{luck} better than their mean, by luck alone: seeds and queries move one value by {moved}."
-    )
-    if corrected is None:
-        return f"{said} What the best would score on new queries cannot be told."
-    return (
-        f"{said} Picked on some queries and measured on others, the best scores {show(metric, corrected)} (BBC-CV) "
-        f"instead of {show(metric, apparent)}."
-    )

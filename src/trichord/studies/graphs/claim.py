@@ -6,7 +6,9 @@ the same parameters and in the same folder, so that training goes on from its ch
 
 Whether a worker lives is asked of the kernel: it holds a lock on a file beside its trial's folder, which is gone when
 its process is. Of a worker that works in another folder, on another machine with the same storage, only what it stored
-can be known: it says twice a minute that it lives, and is taken for dead after three minutes of silence.
+can be known: it says twice a minute that it lives, and is taken for dead after three minutes of silence. That compares
+the clocks of two machines: where they differ by more than that, one may take a living worker for dead. No number comes
+to harm then; the graph is trained twice, and what the slower of the two has to say is not taken any more.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from trichord.graphs.rules import LABEL
+from trichord.graphs.node_rules import LABEL
 from trichord.graphs.words import gate_word
-from trichord.reports.graphs.report import Importance
+from trichord.reports.graphs.lines import Importance
 from trichord.studies.graphs.space import SearchSpace
 from trichord.studies.graphs.trial import TrialRecord
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from trichord.errors import ConfigError, RunError
+from trichord.errors import ConfigError
 from trichord.optional import require
 from trichord.randomness import derive_seed
-from trichord.studies.graphs.journal import held, lock_of, mend
+from trichord.studies.graphs.journal import KernelLock, mend
 from trichord.studies.graphs.space import SearchSpace, draw
+from trichord.studies.graphs.storage import KNOWN, answering
 from trichord.studies.graphs.study import Pruner, Sampler
-from trichord.studies.graphs.trial import State, TrialRecord
+from trichord.studies.graphs.trial import LostTrialError, State, TrialRecord
 
 if TYPE_CHECKING:
     import optuna
@@ -32,7 +33,6 @@ STARTUP = 10
 """Trials drawn at random before TPE begins to model."""
 TRIES = 20
 RUNG = "completed_rung_"
-KNOWN = "sqlite:///FILE, postgresql://..., mysql://... or redis://..., or none for a journal file in the study's folder"
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 SECONDS_TO_CONNECT = 10
 
@@ -59,19 +59,20 @@ class OptunaSearch:
 
     Raises:
         ConfigError: the URL is none that Optuna knows.
-        RunError: the storage does not answer.
+        StorageError: the storage does not answer, now or in any method.
+        LostTrialError: of a method that stores something about a trial: another worker ended the trial.
     """
 
     def __init__(
         self, storage: str | Path, name: str, space: SearchSpace, seed: int, sampler: Sampler, pruner: Pruner, home: str
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._home = space, home
+        self._space, self._home, self._storage = space, home, storage
         self._parameters: dict[str, optuna.distributions.BaseDistribution] = {
             parameter: optuna.distributions.CategoricalDistribution(choices)
             for parameter, choices in space.parameters().items()
         }
-        with _quiet(), _answering(storage):
+        with _quiet(), _reached(storage):
             self._study = optuna.create_study(
                 storage=_open(storage),
                 study_name=name,
@@ -88,15 +89,18 @@ class OptunaSearch:
 
     def attributes(self) -> dict[str, Any]:
         """Read what is stored about the study itself."""
-        return dict(self._study.user_attrs)
+        with _reached(self._storage):
+            return dict(self._study.user_attrs)
 
     def note(self, name: str, value: Any) -> None:
         """Store something about the study itself: plain data."""
-        self._study.set_user_attr(name, value)
+        with _reached(self._storage):
+            self._study.set_user_attr(name, value)
 
     def records(self) -> list[TrialRecord]:
         """Read all trials, by number."""
-        return [_record(trial) for trial in self._study.get_trials(deepcopy=False)]
+        with _reached(self._storage):
+            return [_record(trial) for trial in self._study.get_trials(deepcopy=False)]
 
     def begin(self, place: int, retried: TrialRecord | None = None) -> OptunaTrial | None:
         """Begin a trial: of the graph of a place, or once more that of a trial whose worker died.
@@ -110,7 +114,8 @@ class OptunaSearch:
         ours: dict[str, Any] = {"fixed_params": {}}
         if retried is not None:
             attributes["retry_of"] = retried.number if retried.retry_of is None else retried.retry_of
-            before = self._study.get_trials(deepcopy=False)[retried.number].system_attrs
+            with _reached(self._storage):
+                before = self._study.get_trials(deepcopy=False)[retried.number].system_attrs
             whole = set(retried.drawn) == set(self._parameters)  # its worker may have died while it drew
             ours = {
                 "fixed_params": dict(retried.drawn) if whole else {},
@@ -119,14 +124,14 @@ class OptunaSearch:
         waiting = optuna.trial.create_trial(
             state=optuna.trial.TrialState.WAITING, user_attrs=attributes, system_attrs=ours
         )
-        with _quiet():
+        with _quiet(), _reached(self._storage):
             self._study.add_trial(waiting)
         return self.begin_waiting()
 
     def begin_waiting(self) -> OptunaTrial | None:
         """Begin a trial that waits in the queue: a worker died, or is, between putting it there and beginning it."""
-        with _quiet():
-            trial = OptunaTrial(self._study.ask(self._parameters))
+        with _quiet(), _reached(self._storage):
+            trial = OptunaTrial(self._study.ask(self._parameters), self._storage)
         if trial.place < 0:
             trial.withdraw()
             return None
@@ -135,14 +140,15 @@ class OptunaSearch:
 
     def give_up(self, number: int, message: str = "") -> None:
         """Mark a trial as failed whose worker died; with a message its graph is not tried again."""
-        with _quiet():
+        with suppress(LostTrialError), _quiet(), _reached(self._storage):  # another worker may have been faster
             if message:
                 self._study._storage.set_trial_user_attr(self._id(number), "message", message)
             self._study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
     def beat(self, number: int) -> None:
-        """Store that the worker of a trial lives."""
-        self._study._storage.set_trial_user_attr(self._id(number), "beat", time.time())
+        """Store that the worker of a trial lives, by the clock of its machine."""
+        with _reached(self._storage):
+            self._study._storage.set_trial_user_attr(self._id(number), "beat", time.time())
 
     def importance(self) -> dict[str, float]:
         """Return parameter -> its importance in [0, 1]; nothing where there are too few finished trials.
@@ -152,7 +158,7 @@ class OptunaSearch:
         finished = [trial for trial in self.records() if trial.state == "finished"]
         if len(finished) < STARTUP or len({trial.value for trial in finished}) < 2:
             return {}
-        with _quiet():
+        with _quiet(), _reached(self._storage):
             try:
                 evaluator: optuna.importance.BaseImportanceEvaluator = optuna.importance.FanovaImportanceEvaluator(
                     seed=0
@@ -167,10 +173,17 @@ class OptunaSearch:
 
 
 class OptunaTrial:
-    """A trial in the hands of its worker; see `RunningTrial`."""
+    """A trial in the hands of its worker; see `RunningTrial`.
 
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
+    Args:
+        trial: the trial.
+        storage: where it is stored, see `OptunaSearch`.
+    """
+
+    def __init__(self, trial: optuna.Trial, storage: str | Path) -> None:
+        self._trial, self._storage = trial, storage
+        self._place = int(trial.user_attrs.get("place", -1))
+        self._drawn = dict(trial.params)
         self._epochs: list[int] = []
 
     @property
@@ -181,16 +194,17 @@ class OptunaTrial:
     @property
     def place(self) -> int:
         """Which graph of the search it is."""
-        return int(self._trial.user_attrs.get("place", -1))
+        return self._place
 
     @property
     def drawn(self) -> dict[str, Any]:
         """Parameter -> value."""
-        return dict(self._trial.params)
+        return dict(self._drawn)
 
     def note(self, name: str, value: Any) -> None:
         """Store an attribute: plain data."""
-        self._trial.set_user_attr(name, value)
+        with _reached(self._storage):
+            self._trial.set_user_attr(name, value)
 
     def report(self, epoch: int, value: float) -> bool:
         """Store the value of the next validation; return whether training shall go on.
@@ -200,8 +214,9 @@ class OptunaTrial:
         eight graphs would be stopped there.
         """
         self._epochs.append(epoch)
-        self._trial.report(value, len(self._epochs))
-        return not self._trial.should_prune()
+        with _reached(self._storage):
+            self._trial.report(value, len(self._epochs))
+            return not self._trial.should_prune()
 
     def finish(self, value: float) -> None:
         """Store that it was trained to its end."""
@@ -223,7 +238,7 @@ class OptunaTrial:
 
     def _tell(self, value: float | None, state: optuna.trial.TrialState) -> None:
         self.note("epochs", self._epochs)
-        with _quiet():
+        with _quiet(), _reached(self._storage):
             self._trial.study.tell(self._trial.number, value, state=state, skip_if_finished=True)
 
 
@@ -287,29 +302,6 @@ class _GraphSampler(optuna.samplers.BaseSampler):
         return None
 
 
-class _KernelLock:
-    """A lock on a journal that the kernel takes back when its process ends, however it ends.
-
-    Optuna's own locks are files (a symbolic link, or a file opened exclusively) that a killed worker leaves behind, so
-    that everybody waits for half a minute; and where a file system has no symbolic links, the first of them cannot be
-    made at all.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        self._path = lock_of(journal)
-        self._holding: AbstractContextManager[None] | None = None
-
-    def acquire(self) -> bool:
-        self._holding = held(self._path)
-        self._holding.__enter__()
-        return True
-
-    def release(self) -> None:
-        if self._holding is not None:
-            self._holding.__exit__(None, None, None)
-        self._holding = None
-
-
 def _pruner(pruner: Pruner) -> optuna.pruners.BasePruner:
     if pruner == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2, min_early_stopping_rate=0)
@@ -340,7 +332,7 @@ def _open(storage: str | Path) -> optuna.storages.BaseStorage:
     if isinstance(storage, Path):
         storage.parent.mkdir(parents=True, exist_ok=True)
         mend(storage)
-        backend = optuna.storages.journal.JournalFileBackend(str(storage), lock_obj=cast(Any, _KernelLock(storage)))
+        backend = optuna.storages.journal.JournalFileBackend(str(storage), lock_obj=cast(Any, KernelLock(storage)))
         return optuna.storages.journal.JournalStorage(backend)
     scheme = storage.partition("://")[0].partition("+")[0]
     if scheme == "redis":
@@ -352,32 +344,13 @@ def _open(storage: str | Path) -> optuna.storages.BaseStorage:
 
 
 @contextmanager
-def _answering(storage: str | Path) -> Iterator[None]:
-    """Turn whatever a storage's driver raises into one sentence."""
-    try:
-        yield
-    except (ConfigError, RunError):
-        raise
-    except ImportError as error:
-        raise RunError(
-            f"the storage {_hidden(storage)} needs a driver that is not installed ({_first_line(error)}); pip install "
-            f"it, or give {KNOWN}"
-        ) from error
-    except Exception as error:
-        raise RunError(
-            f"the storage {_hidden(storage)} does not answer ({_first_line(error)}); check the URL and that the server "
-            f"runs, or give {KNOWN}"
-        ) from error
-
-
-def _hidden(storage: str | Path) -> str:
-    """Return the storage without a password that may be in its URL."""
-    scheme, mark, rest = str(storage).rpartition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reached(storage: str | Path) -> Iterator[None]:
+    """Say of whatever goes wrong inside the block what it means: the storage is gone, or another worker was there."""
+    with answering(storage):
+        try:
+            yield
+        except optuna.exceptions.UpdateFinishedTrialError as error:
+            raise LostTrialError("another worker ended this trial") from error
 
 
 @contextmanager

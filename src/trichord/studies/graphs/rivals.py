@@ -18,6 +18,8 @@ from trichord.studies.graphs.study import GraphStudy
 
 BEST = "best graph"
 TEACHER = "teacher"
+THE_BASE = "the base as it is"
+"""In place of the name of a kind: the base of adapters without one."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,13 @@ class Entry:
 
     @property
     def networks(self) -> int:
-        """Networks that are trained for one result, frozen ones among them."""
-        return sum(node.learns or bool(node.start) for node in self.graph.nodes.values())
+        """Networks that are trained for one result: frozen ones among them, and the base of adapters once."""
+        return sum(node.learns or bool(node.start) for node in self.graph.nodes.values()) + self.over_base
+
+    @property
+    def over_base(self) -> bool:
+        """Whether one of its nodes is an adapter, or the base as it is."""
+        return any(node.adapter for node in self.graph.nodes.values())
 
     def starting(self, starts: Mapping[str, str]) -> GraphConfig:
         """Return the graph with folders in place of the names of kinds."""
@@ -67,35 +74,49 @@ def find_rivals(study: GraphStudy, best: Entry, drawn: Mapping[str, Any], strong
         study: the study.
         best: the best graph.
         drawn: the draws that it came from.
-        strongest: the kind that answers the task best when it is trained alone.
+        strongest: the kind that answers the task best when it is trained alone, or `THE_BASE`.
     """
     space = study.space
     size = max(2, best.networks)
-    teacher = replace(space.trained_alone[strongest], role="frozen", start=strongest)
+    teacher = (
+        f"{THE_BASE}, frozen: it"
+        if strongest == THE_BASE
+        else f"{strongest}, frozen after training alone with a seed of its own on the same data: it"
+    )
     return (
         Entry("independent", "The target trained alone.", alone(space.own)),
         Entry("mutual learning", "The same nodes, every edge and label edge Through.", _mutual(study, best, drawn)),
         Entry(
             "distillation",
-            f"The target taught by {strongest}, the strongest node, frozen after training alone with the same seed on "
-            "the same data; edge and label edge Through.",
-            GraphConfig(
-                nodes={TARGET: space.own, TEACHER: teacher},
-                edges=(_through(TEACHER, TARGET, first_payload(space)),),
-                labels={TARGET: THROUGH},
-            ),
+            f"The target taught by {teacher} is the strongest on {study.selection_split} without a graph; edge and "
+            "label edge Through.",
+            distillation(study, strongest),
         ),
         Entry(
             "ensemble",
             f"The mean of the tables of {size} targets trained alone with different seeds: "
             + (
-                "as many networks as the best graph trains."
+                f"as many networks as the best graph trains{', its base counted once' if best.over_base else ''}."
                 if size == best.networks
                 else f"the best graph trains {counted(best.networks, 'network')}."
             ),
             _independent(space.own, size),
             ENSEMBLE,
         ),
+    )
+
+
+def distillation(study: GraphStudy, strongest: str) -> GraphConfig:
+    """Return the graph of a target that one frozen network teaches: that of a kind, or the base as it is."""
+    space = study.space
+    if strongest == THE_BASE:
+        teacher = NodeConfig(role="frozen", left=space.own.left, right=space.own.right, adapter=True)
+    else:
+        teacher = replace(space.trained_alone[strongest], role="frozen", start=strongest)
+    return GraphConfig(
+        nodes={TARGET: space.own, TEACHER: teacher},
+        edges=(_through(TEACHER, TARGET, first_payload(space)),),
+        labels={TARGET: THROUGH},
     )
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +17,22 @@ from trichord.errors import ConfigError, RunError, TrichordError
 from trichord.graphs.graph import GraphConfig
 from trichord.graphs.reach import needed_nodes, only
 from trichord.runs import RunOptions, load
-from trichord.studies.graphs.claim import TrialsFolder, check_failures, num_ended
+from trichord.studies.crew import Crew, Death, check_stop
+from trichord.studies.graphs.claim import TrialsFolder, num_ended
 from trichord.studies.graphs.experiments import Planner
 from trichord.studies.graphs.identity import check_same_search, identify_search
 from trichord.studies.graphs.study import GraphStudy
 from trichord.studies.graphs.trial import RunningTrial, TrialRecord
 from trichord.studies.graphs.worker import Watch, work
-from trichord.studies.machine import start_worker, usable_cores, worker_context
+from trichord.studies.machine import usable_cores
 
 if TYPE_CHECKING:
     from trichord.studies.graphs.optuna_door import OptunaSearch
 
 JOURNAL, OWN_NAME = "study.journal", "graphs"
 IDENTITY = "trichord search"
-DONE, FAILURES, INTERRUPTED = 0, 3, 130
-MOST_DEAD_WORKERS = 20
+MOST_DEATHS = 20
+"""Of one worker of the search, which is replaced; a graph that kills it is given up much earlier."""
 SECONDS = 0.5
 
 
@@ -149,7 +147,7 @@ def run_search(
         All trials, by number.
 
     Raises:
-        RunError: many trials in a row failed, or workers kept dying.
+        RunError: many trials in a row failed, workers kept dying, or the storage does not answer.
         KeyboardInterrupt: the user stopped it; graphs in progress wrote checkpoints.
     """
     study = planner.study
@@ -167,78 +165,58 @@ def run_search(
         elif workers == 1:
             work(search, job.folder, study.num_trials, job.first, Trainer(job, planner), show)
         else:
-            _Crew(job, planner.dataset.path, workers).work(search, show)
+            _in_processes(job, planner.dataset.path, workers, show)
     finally:
         bar.close()
     records = search.records()
     if num_ended(records) < study.num_trials:
-        raise RunError("the workers of the search ended before their time; what stopped them is printed above")
+        raise RunError("the workers of the search ended before all of its trials did; start it again to go on")
     return records
 
 
-class _Crew:
-    """Worker processes; one that dies is replaced, and its trial is taken up by whoever comes next."""
-
-    def __init__(self, job: SearchJob, dataset: Path, workers: int) -> None:
-        self.job, self.dataset, self.workers = job, dataset, workers
-        self.context = worker_context()
-        self.stop = self.context.Event()
-        self.lifeline, self.held = self.context.Pipe(duplex=False)
-        self.dead = 0
-
-    def work(self, search: OptunaSearch, show: object) -> None:
-        processes = [self._start() for _ in range(self.workers)]
-        interrupted = False
-        try:
-            while processes:
-                wait([process.sentinel for process in processes], timeout=SECONDS)
-                assert callable(show)
-                show()
-                for process in [p for p in processes if not p.is_alive()]:
-                    processes.remove(process)
-                    code = process.exitcode
-                    interrupted |= code == INTERRUPTED
-                    if code == FAILURES:
-                        self.stop.set()
-                    elif code not in (DONE, INTERRUPTED):
-                        self.dead += 1
-                        if self.dead >= MOST_DEAD_WORKERS:
-                            self.stop.set()
-                            raise RunError(f"{self.dead} workers of the search died, the last with exit code {code}")
-                        processes.append(self._start())
-        except KeyboardInterrupt:
-            print("\nstopping: graphs in progress write a checkpoint first", file=sys.stderr)
-            interrupted = True
-        finally:
-            self.stop.set()
-            for process in processes:
-                process.join()
-        if interrupted:
-            raise KeyboardInterrupt
-        check_failures(search.records(), self.job.first)
-
-    def _start(self) -> ForkServerProcess:
-        threads = max(1, usable_cores() // self.workers)
-        arguments = (self.job, str(self.dataset), threads, self.stop, self.lifeline)
-        process = self.context.Process(target=_work_in_process, args=arguments)
-        process.start()
-        return process
+def _in_processes(job: SearchJob, dataset: Path, workers: int, show: Callable[[], None]) -> None:
+    """Search in worker processes; one that dies is replaced, and its trial is taken up by whoever comes next."""
+    threads = max(1, usable_cores() // workers)
+    labour = _Labour(job, str(dataset))
+    with Crew(_labour, workers=workers, threads=threads, most_deaths=MOST_DEATHS) as crew:
+        for _, ended in crew.carry_out([labour] * workers, meanwhile=show, seconds=SECONDS):
+            # The first worker that says something stops the others, and it is what the user hears.
+            if isinstance(ended, Death):
+                raise RunError(f"a worker of the search was replaced again and again: {ended}")
+            if ended.interrupted:
+                raise KeyboardInterrupt
+            if ended.message:
+                raise RunError(ended.message)
 
 
-def _work_in_process(job: SearchJob, dataset: str, threads: int, stop: Event, lifeline: Connection) -> None:
-    start_worker(threads, lifeline)
+@dataclass(frozen=True)
+class _Labour:
+    """What a worker process is sent."""
 
-    def ended() -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
+    job: SearchJob
+    dataset: str
 
+
+@dataclass(frozen=True)
+class _Ended:
+    """Why a worker ended: nothing is left to do, the user stopped it, or what went wrong."""
+
+    message: str = ""
+    interrupted: bool = False
+
+
+def _labour(labour: _Labour) -> _Ended:
+    """Take up trials, in a worker process."""
+    job = labour.job
     try:
-        data = Dataset.open(dataset)
-        search = open_search(job.study, job.out, data)
-        planner = Planner(job.study, data, None if job.study.base is None else load(job.study.base))
-        work(search, job.folder, job.study.num_trials, job.first, Trainer(job, planner), ended)
+        dataset = Dataset.open(labour.dataset)
+        search = open_search(job.study, job.out, dataset)
+        planner = Planner(job.study, dataset, None if job.study.base is None else load(job.study.base))
+        work(search, job.folder, job.study.num_trials, job.first, Trainer(job, planner), check_stop)
     except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+        return _Ended(interrupted=True)
     except TrichordError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(FAILURES) from None
+        return _Ended(str(error))
+    except Exception:
+        return _Ended(traceback.format_exc())
+    return _Ended()

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import permutations
 from typing import Any
 
 from trichord.config import Config
@@ -163,12 +162,6 @@ class SearchSpace(Config):
         frozen = [self.kind(drawn, name) for name in self.networks[1:] if name not in learning]
         return tuple(dict.fromkeys(frozen))
 
-    def same_but_for_names(self, drawn: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-        """Return the draws of the same graph with its peers in every other order, these draws among them."""
-        peers = self.networks[1:]
-        renamed = [dict(zip(peers, order, strict=True)) for order in permutations(peers)]
-        return tuple({_rename(name, names): value for name, value in drawn.items()} for names in renamed)
-
     def _learning(self, drawn: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the networks of which an incoming edge is open."""
         reached = {name for name in self.networks if self._gate(drawn, f"label {name}", self.label_gates).open}
@@ -240,8 +233,3 @@ def draw(space: SearchSpace, seed: int, place: int) -> dict[str, Any]:
         if space.learns(drawn):
             return drawn
     raise ConfigError("of a thousand graphs drawn from the search space none has a target that learns; add gates to it")
-
-
-def _rename(parameter: str, names: Mapping[str, str]) -> str:
-    what, _, where = parameter.partition(" ")
-    return f"{what} {'>'.join(names.get(node, node) for node in where.split('>'))}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from trichord.errors import ConfigError
+from trichord.randomness import derive_seed
 from trichord.recipes.adapt import Adaptation
 from trichord.runs import SelectionConfig
 from trichord.studies.graphs.space import SearchSpace
@@ -94,3 +95,11 @@ class GraphStudy:
         """Seeds of the final comparison; neither the search nor the ranking has used them."""
         first = self.seed + 1 + self.ranking_seeds
         return tuple(range(first, first + self.num_seeds))
+
+    def seed_of_frozen(self, seed: int) -> int:
+        """Return the seed of the networks that are trained alone to be frozen in graphs of a seed.
+
+        It is none of the others: with the seed of the graph a frozen network of the target's kind would begin with the
+        target's own weights and see the same batches, and would have nothing to tell it.
+        """
+        return derive_seed(seed, "frozen nodes")

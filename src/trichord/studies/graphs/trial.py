@@ -10,6 +10,13 @@ State = Literal["waiting", "running", "finished", "pruned", "failed"]
 ENDED: tuple[State, ...] = ("finished", "pruned")
 
 
+class LostTrialError(Exception):
+    """Another worker ended this trial, as its own was taken for dead: nothing more can be stored about it.
+
+    No error of the user, and none of the trial: its graph is, or was, in other hands.
+    """
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """What a storage holds of a trial.

@@ -6,13 +6,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trichord.cotraining.directory import GraphDirectory
 from trichord.errors import TrichordError
 from trichord.studies.graphs.claim import BEAT_SECONDS, TrialsFolder, claim_trial, num_ended
-from trichord.studies.graphs.trial import RunningTrial, SharedSearch
+from trichord.studies.graphs.storage import StorageError
+from trichord.studies.graphs.trial import LostTrialError, RunningTrial, SharedSearch
 
 PATIENCE = 0.2
 Watch = Callable[[int, float], bool]
@@ -34,7 +35,7 @@ def work(
         ended: called after every trial.
 
     Raises:
-        RunError: many trials failed in a row.
+        RunError: many trials failed in a row, or the storage does not answer.
         KeyboardInterrupt: the user stopped it; the graph in progress wrote a checkpoint.
     """
     while num_ended(search.records()) < wanted:
@@ -48,19 +49,26 @@ def work(
 
 
 def carry_out(trial: RunningTrial, folder: Path, train: Train) -> None:
-    """Train the graph of a trial and store how it ended; an interrupted one stays as it is, and is taken up again."""
-    try:
-        directory = train(trial, folder, trial.report)
-    except TrichordError as error:
-        trial.fail(str(error))
-    except Exception:
-        trial.fail(traceback.format_exc())
-    else:
-        if directory.stopped:
-            trial.prune()
+    """Train the graph of a trial and store how it ended.
+
+    One that was interrupted, or whose storage was lost, stays as it is, and is taken up again. One that another worker
+    ended meanwhile is left to it.
+    """
+    with suppress(LostTrialError):
+        try:
+            directory = train(trial, folder, trial.report)
+        except (StorageError, LostTrialError):
+            raise
+        except TrichordError as error:
+            trial.fail(str(error))
+        except Exception:
+            trial.fail(traceback.format_exc())
         else:
-            _, value = directory.curve()[-1]
-            trial.finish(value)
+            if directory.stopped:
+                trial.prune()
+            else:
+                _, value = directory.curve()[-1]
+                trial.finish(value)
 
 
 @contextmanager
@@ -70,7 +78,9 @@ def _beating(search: SharedSearch, number: int) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT_SECONDS):
-            search.beat(number)
+            # Where this fails it is tried again; whatever the worker itself has to store will say what is wrong.
+            with suppress(StorageError, LostTrialError):
+                search.beat(number)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
