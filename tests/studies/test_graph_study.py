@@ -170,6 +170,7 @@ def test_a_finished_study_trains_nothing_again(
     assert again.report.to_dict() == outcome.report.to_dict()
 
 
+@pytest.mark.slow
 def test_killed_twice_and_started_again_it_ends_with_the_numbers_of_one_that_was_left_alone(
     finished: tuple[Path, GraphStudyOutcome], tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(run_file, name, lambda *_, **__: None)
 
 
+@pytest.mark.slow
 def test_a_reported_study_is_made_longer_with_more_trials_seeds_and_graphs(tmp_path: Path) -> None:
     data, out = tiny_dataset(tmp_path), tmp_path / "study"
     small: dict[str, Any] = {"space": small_space(num_nodes=2, kinds={"A-V": AV}), "epochs": 1}
