@@ -15,8 +15,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# These take longest: begin with them, so that one worker is not left with them alone at the end.
-LONG = ("test_docs.py", "test_reproduce.py")
+# These take longest: begin with them, so that one worker is not left with them alone at the end. A file stays with one
+# worker (Makefile), which makes its fixtures once.
+LONG = (
+    "test_docs.py",
+    "test_reproduce.py",
+    "test_run.py",
+    "test_pairs_study.py",
+    "test_graph_study.py",
+    "test_graph_adapters.py",
+    "test_graph_processes.py",
+    "test_orders.py",
+    "test_verdicts.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -195,6 +195,7 @@ def test_a_saved_adapter_is_loaded_by_the_base(folder: Path, dataset: Dataset, b
         assert found.metrics == directory.result("test", name).metrics, name
 
 
+@pytest.mark.slow
 def test_adapters_go_on_exactly(folder: Path, dataset: Dataset, base: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"{NODES}; {LABELS}; {EDGES.replace('similarity through', 'embedding linear')}"
     config = experiment(dataset, text, base=base, adaptation=SMALL)

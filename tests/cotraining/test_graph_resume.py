@@ -157,6 +157,7 @@ run_graph(experiment(dataset, STATEFUL), dataset, sys.argv[2], options=RunOption
 """
 
 
+@pytest.mark.slow
 def test_a_graph_that_was_killed_goes_on_exactly(
     folder: Path, dataset: Dataset, config: GraphExperimentConfig, whole: GraphDirectory
 ) -> None:

@@ -170,6 +170,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
     return data, folder / "base"
 
 
+@pytest.mark.slow
 def test_a_study_over_a_base_counts_it_and_lets_it_teach_and_its_command_trains_the_graph_again(
     base: tuple[Dataset, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_study_leaves_no_worker_behind(tmp_path: Path) -> None:
     small_dataset(tmp_path)
     script = tmp_path / "killed.py"

@@ -145,6 +145,7 @@ def test_bad_studies_are_refused_before_anything_is_trained(folder: Path, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.slow
 def test_a_change_is_made_where_an_order_has_its_place(folder: Path, tmp_path: Path) -> None:
     study = small_study(num_seeds=1, refit=False, changes=SHORT | {"stages.1.epochs": 2})
     run_orders_study(study, small_dataset(folder), tmp_path / "study", workers=1, options=QUIET)

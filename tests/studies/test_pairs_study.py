@@ -123,6 +123,7 @@ def test_routes_belong_to_the_runs_of_their_seed(outcome: PairsOutcome, folder: 
     assert first.base != second.base
 
 
+@pytest.mark.slow
 def test_again_trains_nothing_and_reports_the_same(outcome: PairsOutcome, folder: Path) -> None:
     models = {path: path.stat().st_mtime_ns for path in (folder / "study").rglob("*.safetensors")}
     again = carry_out(pairs_study("VT", **FULL), three_modalities(folder), folder / "study")
@@ -144,6 +145,7 @@ def stop_before(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], No
     return lambda: monkeypatch.setattr(machine, "carry_out", carry)
 
 
+@pytest.mark.slow
 def test_two_modalities_are_enough_and_a_stopped_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, study = video_and_audio(tmp_path), pairs_study("VA", base="VA", refit=True)
     whole = carry_out(study, dataset, tmp_path / "whole")
@@ -207,6 +209,7 @@ def test_data_that_lack_a_modality_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.slow
 def test_folds_choose_routes_and_one_seed_is_enough_for_the_verdict(folder: Path, tmp_path: Path) -> None:
     changes = SHORT | {"stages.0.keep": "last", "evaluation.tasks": ("V>T",)}
     study = pairs_study("VT", num_seeds=2, refit=True, folds=2, changes=changes)

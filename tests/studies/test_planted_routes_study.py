@@ -31,6 +31,7 @@ def verdicts(config: PlantedConfig, pairs: tuple[str, ...], out: Path, **changes
     return judge_routes(read_routes(outcome.routes), planted_routes(config, study.pairs), STANDARD)
 
 
+@pytest.mark.slow
 def test_on_the_quickest_planting_the_chosen_routes_are_the_planted_ones(tmp_path: Path) -> None:
     few = CHANGES | {"stages.0.evaluate_every": 20, "evaluation.tasks": ("T>V", "VA>T")}
     found = verdicts(SILENT, ("VT",), tmp_path, changes=few)

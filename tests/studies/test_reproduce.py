@@ -148,6 +148,7 @@ def test_a_second_call_trains_and_measures_nothing(out: Path, published: Path, c
     assert "Published, zero-shot" in printed
 
 
+@pytest.mark.slow
 def test_narrated_video_gives_zero_shot_and_fine_tuned_rows(published: Path, tmp_path: Path) -> None:
     main(
         [
@@ -174,6 +175,7 @@ def test_narrated_video_gives_zero_shot_and_fine_tuned_rows(published: Path, tmp
     assert any("No leakage" in sentence and "howto100m" in sentence for sentence in section["explanations"])
 
 
+@pytest.mark.slow
 def test_changed_files_are_not_taken_for_the_old_ones(published: Path, tmp_path: Path) -> None:
     write_all(tmp_path / "p")
     folders = PublishedFolders({"youcook2": tmp_path / "p/youcook2"})
@@ -325,6 +327,7 @@ def test_fine_tuning_on_other_word_vectors_is_refused(out: Path, tmp_path: Path)
         fine_tune(model, replace(spec, modalities=foreign))
 
 
+@pytest.mark.slow
 def test_an_order_without_sound_is_measured_on_what_it_has(published: Path, tmp_path: Path) -> None:
     arguments = ["reproduce", "--youcook2", str(published / "youcook2"), "--out", str(tmp_path / "out")]
     main([*arguments, "--orders", "VT", "AT_V", "--epochs", "1", *QUIET])

@@ -190,6 +190,7 @@ def learn_both(rows_of_ranks: list[list[int]]) -> dict[str, dict[str, object]]:
     return {way: learn_adapted(rows_of_ranks, way) for way in (TOGETHER, AFTER)}
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_adapters(tmp_path: Path) -> None:
     one = learn_both([[0, ROWS]])
     own = {name for name in one[AFTER]["gradients"] if ".lora_" in name}
