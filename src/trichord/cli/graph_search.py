@@ -57,7 +57,7 @@ class GraphSearch:
             validations, which is faster and hard on gates that open slowly.
         storage: URL of a database for several machines, sqlite:///FILE, postgresql://, mysql:// or redis://; None: a
             journal file in the folder of the study.
-        name: of the study in the storage; None: data set and task.
+        name: of the study in a storage of several; None: data set and task.
         workers: trainings at once; None: one per core, one on a GPU.
         best: distinct graphs that are trained again with fresh seeds.
         ranking_seeds: seeds of each of them.
