@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ class Network:
         return tuple(name for name in self.encoded if any(key.startswith(f"encoders.{name}.") for key in own))
 
 
-class Node(nn.Module):
+class Node(nn.Module, ABC):
     """What every node with a network has.
 
     Args:
@@ -67,9 +68,9 @@ class Node(nn.Module):
         self.dropping = network.dropping()
 
     @property
+    @abstractmethod
     def learns(self) -> bool:
         """Whether it has a loss of its own, and so is in training mode while it trains."""
-        raise NotImplementedError
 
     @property
     def incoming(self) -> dict[str, Payload]:
