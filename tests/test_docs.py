@@ -34,6 +34,10 @@ SHORTER = {
     "trichord graph search": "--workers 1 --trials 2 --epochs 2 --best 1 --ranking-seeds 1 --seeds 1 --kinds T-A",
     "trichord graph train": "--epochs 2",
 }
+SHORTER_DIGITS = {
+    "trichord graph train": "--epochs 2",
+    "trichord graph search": "--workers 1 --trials 2 --epochs 2 --best 1 --ranking-seeds 1 --seeds 1",
+}
 IN_TURN = """
 import gc, json, sys
 import trichord.cli.study_orders
@@ -101,7 +105,7 @@ def shown_in_the_readme() -> list[tuple[str, str]]:
     return shown
 
 
-def run_in_turn(chosen: list[tuple[str, str]], folder: Path) -> list[str]:
+def run_in_turn(chosen: list[tuple[str, str]], folder: Path, shorter: dict[str, str]) -> list[str]:
     """Run blocks with what shortens them, as few processes as can be; return the beginnings that found a command."""
     waiting: list[tuple[str, str | list[str]]] = []
     found = []
@@ -117,7 +121,7 @@ def run_in_turn(chosen: list[tuple[str, str]], folder: Path) -> list[str]:
             continue
         for command in commands(block):
             words = shlex.split(command)
-            for beginning, more in SHORTER.items():
+            for beginning, more in shorter.items():
                 if " ".join(words).startswith(beginning):
                     words += more.split()
                     found.append(beginning)
@@ -141,7 +145,7 @@ def check_what_the_readme_left(folder: Path) -> None:
 
 @pytest.mark.timeout(480)
 def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
-    assert run_in_turn(shown_in_the_readme(), tmp_path) == list(SHORTER), "every command to shorten is shown, once"
+    assert run_in_turn(shown_in_the_readme(), tmp_path, SHORTER) == list(SHORTER), "every command to shorten is shown, once"
     check_what_the_readme_left(tmp_path)
 
 
@@ -150,6 +154,15 @@ def test_the_readme_from_top_to_bottom(tmp_path: Path) -> None:
 def test_the_readme_exactly_as_shown(tmp_path: Path) -> None:
     run_blocks(shown_in_the_readme(), tmp_path)
     check_what_the_readme_left(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(480)
+def test_the_digits_of_the_page_on_graphs(tmp_path: Path) -> None:
+    shown = blocks(ROOT / "docs" / "graphs.md")
+    assert len(shown) == 1
+    assert run_in_turn(shown, tmp_path, SHORTER_DIGITS) == list(SHORTER_DIGITS)
+    assert (tmp_path / "digits-search" / "report.html").exists()
 
 
 def test_the_command_is_installed(tmp_path: Path) -> None:
