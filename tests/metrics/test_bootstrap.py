@@ -68,7 +68,7 @@ def test_measures_share_resamples_with_the_single_call() -> None:
 def test_chunks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random((2, 40))
     whole = bootstrap_mean(values, np.arange(40), num_resamples=90)
-    monkeypatch.setattr("trichord.metrics.bootstrap.CHUNK_CELLS", 400)
+    monkeypatch.setattr("trichord.metrics.resampling.CHUNK_CELLS", 400)
     assert bootstrap_mean(values, np.arange(40), num_resamples=90) == whole
 
 

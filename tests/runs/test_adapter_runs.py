@@ -342,7 +342,7 @@ def test_the_other_side_of_a_one_sided_adapter_drops_nothing_in_training(
             training_mode(encoders, *arguments)  # type: ignore[arg-type]
             seen.append({name: encoder.training for name, encoder in encoders.items()})
 
-        patch.setattr("trichord.training.loop.training_mode", noted)
+        patch.setattr("trichord.training.system.training_mode", noted)
         config = adapt(base, dataset.spec, PAIR, settings=Adaptation(LOW_RANK, sides=("text",), epochs=1))
         run_experiment(config, dataset, tmp_path / "T", options=QUIET, initial=base)
     assert seen

@@ -1,11 +1,11 @@
 """Training from start to finish, and taken up again after a stop at any moment."""
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +25,37 @@ from trichord.runs.environment import describe_environment
 from trichord.runs.recorder import Recorder
 from trichord.training.loop import Position
 
-WORKER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {here!r})
-from run_cases import tiny_dataset, tiny_experiment
-from trichord.runs import RunOptions, run_experiment
-dataset = tiny_dataset(Path({folder!r}))
-options = RunOptions(progress=False, checkpoint_steps=1)
-run_experiment(tiny_experiment(dataset, **{changes!r}), dataset, {out!r}, options=options)
-"""
+# One server imports these once, and every process that is to be killed is forked from it.
+PRELOADED = ["torch._dynamo", "run_cases", "trichord.runs"]
 
 
-def start(folder: Path, out: Path, **changes: object) -> "subprocess.Popen[bytes]":
-    code = WORKER.format(here=str(Path(__file__).parent), folder=str(folder), out=str(out), changes=changes)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment)
+def work(folder: Path, out: Path, changes: dict[str, object]) -> None:
+    torch.set_num_threads(1)
+    dataset = tiny_dataset(folder)
+    options = RunOptions(progress=False, checkpoint_steps=1)
+    run_experiment(tiny_experiment(dataset, **changes), dataset, out, options=options)
+
+
+def start(folder: Path, out: Path, **changes: object) -> BaseProcess:
+    """Start a run in a process of its own."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=work, args=(folder, out, changes))
+    process.start()
+    return process
+
+
+def signal_to(process: BaseProcess, number: signal.Signals) -> int:
+    """Send a signal; return the exit code once the process has ended."""
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    return ended(process)
+
+
+def ended(process: BaseProcess) -> int:
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def lines_of(out: Path) -> int:
@@ -48,10 +63,10 @@ def lines_of(out: Path) -> int:
     return file.read_text().count("\n") if file.exists() else 0
 
 
-def wait_for_lines(out: Path, process: "subprocess.Popen[bytes]", number: int) -> None:
+def wait_for_lines(out: Path, process: BaseProcess, number: int) -> None:
     deadline = time.monotonic() + 120
     while lines_of(out) < number:
-        assert process.poll() is None, "the run ended before it could be killed"
+        assert process.exitcode is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
@@ -167,10 +182,9 @@ def test_kill_nine_in_the_middle_of_an_epoch(whole: Path, tmp_path: Path) -> Non
     for number in (2, 9):
         process = start(whole, out)
         wait_for_lines(out, process, number)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert signal_to(process, signal.SIGKILL) == -signal.SIGKILL
         assert not RunDirectory(out).finished
-    assert start(whole, out).wait() == 0
+    assert ended(start(whole, out)) == 0
     assert_same_run(whole / "run", out)
 
 
@@ -178,8 +192,7 @@ def test_an_interruption_saves_first_and_goes_on(whole: Path, tmp_path: Path) ->
     out, epochs = tmp_path / "run", 400
     process = start(whole, out, **{"stages.0.epochs": epochs})
     wait_for_lines(out, process, 4)
-    process.send_signal(signal.SIGINT)
-    assert process.wait() != 0
+    assert signal_to(process, signal.SIGINT) != 0
     assert RunDirectory(out).status()["state"] == "interrupted"
     assert (out / "checkpoint.safetensors").exists()
 

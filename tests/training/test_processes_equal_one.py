@@ -29,9 +29,8 @@ from trichord.objectives import (
     VolumeConfig,
     WeightedPairConfig,
 )
-from trichord.training.loop import adapted
 from trichord.training.optimization import OptimizerConfig, build_optimizer
-from trichord.training.system import AdapterView, System
+from trichord.training.system import AdapterView, System, adapted
 
 NAMES = ("video", "audio", "text")
 ROWS = 13
@@ -161,7 +160,7 @@ def make_adapted(way: str, low_rank: LowRankConfig) -> System:
     set_trainable(system.model.encoders, NAMES if way == TOGETHER else ())
     matrices.learn(views)
     system.train()
-    training_mode(system.model.encoders, NAMES if way == TOGETHER else (), adapted(system))
+    training_mode(system.model.encoders, NAMES if way == TOGETHER else (), adapted(system.model.encoders))
     return system
 
 

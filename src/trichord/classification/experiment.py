@@ -40,6 +40,11 @@ class LearningConfig(Config):
     label_smoothing: float = 0.0
     distillation: float = 0.0
 
+    @property
+    def last_epoch(self) -> int:
+        """Number of the epoch after which it ends: all of them are run."""
+        return self.epochs
+
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "evaluate_every"):
             if getattr(self, name) < 1:
@@ -131,6 +136,11 @@ class ClassifierExperimentConfig(Config):
     def known(self) -> tuple[Modality, ...]:
         """The modalities, in the order of the data."""
         return check_distinct([Modality(name, self.letters[name]) for name in self.model.encoders])
+
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Modalities in whose encoders nothing learns."""
+        return tuple(name for name in self.model.encoders if name not in {*self.train, *self.low_rank})
 
     def _check_kind(self, names: tuple[str, ...]) -> None:
         if self.kind == "expert" and (len(names) != 1 or self.starts or self.teachers):

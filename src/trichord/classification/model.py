@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import nn
 
-from trichord.batch import Features
+from trichord.batch import Encoded, Features
 from trichord.config import Config
 from trichord.encoders.contract import Encoder, EncoderConfig
-from trichord.encoders.joint import scatter_rows
+from trichord.encoders.joint import check_names, scatter_rows
 from trichord.errors import ConfigError, DataError
 from trichord.shapes import Bool, Float, Tensor
 
@@ -41,6 +42,7 @@ class FusionClassifierConfig(Config):
     def __post_init__(self) -> None:
         if not self.encoders:
             raise ConfigError("a classifier has one encoder or more")
+        check_names(self.encoders)
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ConfigError(f"a classifier tells two or more classes apart, each named once; got {self.classes}")
         if not 0 <= self.dropout < 1:
@@ -67,6 +69,11 @@ class Classified:
         return torch.stack(list(self.present.values())).any(dim=0)
 
 
+def widened(values: Tensor) -> Tensor:
+    """Return values in float32 at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 class FusionClassifier(nn.Module):
     """logits = sum over the modalities m that a row holds of (W_m f_m(x_m) + b_m), or + one b for all of them.
 
@@ -79,6 +86,7 @@ class FusionClassifier(nn.Module):
         self.widths = {name: encoder.output_dim for name, encoder in config.encoders.items()}
         self.encoders = nn.ModuleDict({name: encoder.build() for name, encoder in config.encoders.items()})
         self.dropout = nn.Dropout(config.dropout)
+        self._given: frozenset[str] = frozenset()
         together = {"all": sum(self.widths.values())}
         self.heads = nn.ModuleDict(
             {
@@ -98,6 +106,15 @@ class FusionClassifier(nn.Module):
         assert isinstance(found, Encoder)
         return found
 
+    @contextmanager
+    def given(self, names: Collection[str]) -> Iterator[None]:
+        """Take what stands for features of the named modalities as their encoders' vectors, while the block runs."""
+        before, self._given = self._given, frozenset(names)
+        try:
+            yield
+        finally:
+            self._given = before
+
     def forward(
         self, features: Mapping[str, Features], batch_size: int, only: Collection[str] | None = None
     ) -> Classified:
@@ -115,17 +132,28 @@ class FusionClassifier(nn.Module):
         for name in self.modalities:
             if only is not None and name not in only:
                 continue
-            encoder = self.encoder(name)
-            held = features.get(name, encoder.empty_features())
-            try:
-                embedding = encoder(held).embedding
-            except DataError as error:
-                raise DataError(f"{name}: {error.rule}", file=error.file, row=error.row, remedy=error.remedy) from error
-            wide = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
+            held = features[name] if name in features else self._empty_features(name)
+            wide = widened(self._encode(name, held))
             vectors[name] = scatter_rows(wide, held.rows, batch_size)
             everywhere = torch.zeros(batch_size, dtype=torch.bool, device=wide.device)
             present[name] = everywhere.index_fill(0, held.rows, True)
         return Classified(self.logits(vectors, present), vectors, present)
+
+    def _empty_features(self, name: str) -> Features:
+        empty = self.encoder(name).empty_features()
+        if name not in self._given:
+            return empty
+        weights = next(self.heads.parameters())
+        return Features(weights.new_zeros(0, self.widths[name]), empty.rows)
+
+    def _encode(self, name: str, features: Features) -> Tensor:
+        if name in self._given:
+            return features.values
+        try:
+            encoded: Encoded = self.encoders[name](features)
+        except DataError as error:
+            raise DataError(f"{name}: {error.rule}", file=error.file, row=error.row, remedy=error.remedy) from error
+        return encoded.embedding
 
     def logits(
         self, vectors: Mapping[str, Float[Tensor, "batch width"]], present: Mapping[str, Bool[Tensor, " batch"]]

@@ -9,9 +9,12 @@ from typing import Literal
 from trichord.cli.options import parse_command
 from trichord.data.check import check_dataset
 from trichord.data.planted import write_planted
-from trichord.data.planted_corpora import CORPORA
+from trichord.data.planted_ceilings import ceiling_lines, ceilings
+from trichord.data.planted_classes import write_planted_classes
+from trichord.data.planted_corpora import CLASS_CORPORA, CORPORA
 
 Planting = Literal["winners", "crowded", "silent", "two-sided", "bridged"]
+ClassPlanting = Literal["complementary", "redundant", "conflicting", "labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,10 @@ class GeneratePlanted:
     "winners": every task has an order that must win it, as in the demo. "crowded", "silent" and "two-sided": every task
     has a route that must win it. "bridged": text and video hardly ever meet in training, but both meet audio.
 
+    To classify, with what every set of modalities can reach at best: "complementary": each modality tells a part of the
+    class. "redundant": both tell the same. "conflicting": a strong modality, which is sometimes wrong, hides a weak one
+    from joint learning. "labels": several classes per item, and items that lack modalities.
+
     Args:
         out: folder of the data set to make.
         planting: which corpus.
@@ -29,7 +36,7 @@ class GeneratePlanted:
     """
 
     out: Path
-    planting: Planting
+    planting: Planting | ClassPlanting
     seed: int = 0
     overwrite: bool = False
 
@@ -37,8 +44,18 @@ class GeneratePlanted:
 def run(arguments: list[str]) -> None:
     """Run the command: write, then check what was written; exit 1 if the check finds errors."""
     command = parse_command(GeneratePlanted, arguments, "trichord generate planted")
-    config = replace(CORPORA[command.planting], seed=command.seed)
-    checked = check_dataset(write_planted(command.out, config, overwrite=command.overwrite).path)
+    lines: list[str] = []
+    if command.planting in CLASS_CORPORA:
+        config = replace(CLASS_CORPORA[command.planting], seed=command.seed)
+        lines = ceiling_lines(ceilings(config))
+        described = f"planted to classify, {command.planting}; at best, on test: " + "; ".join(lines)
+        dataset = write_planted_classes(command.out, config, described, command.overwrite)
+    else:
+        planted = replace(CORPORA[command.planting], seed=command.seed)
+        dataset = write_planted(command.out, planted, overwrite=command.overwrite)
+    checked = check_dataset(dataset.path)
     print(checked.to_text())
+    for line in lines:
+        print(f"at best, on test: {line}")
     if not checked.ok:
         raise SystemExit(1)

@@ -40,6 +40,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "study_pairs",
         "learn an adapter per pair, choose every task's route, and compare with specialists",
     ),
+    "study mmlora": (
+        "study_mmlora",
+        "classify by matrices over frozen experts, and compare with their ensemble and joint learning",
+    ),
+    "classify train": ("classify_train", "train a classifier: an expert, joint, MMLoRA over experts, or with teachers"),
+    "classify predict": ("classify_predict", "classify the items of a split, with probabilities"),
     "route": ("route", "choose the route of every task over a finished run and its adapters"),
     "graph show": ("graph_show", "say what a knowledge transfer graph is, and draw it"),
     "graph train": ("graph_train", "train the nodes of a knowledge transfer graph together"),

@@ -44,7 +44,7 @@ class Network:
     def dropping(self) -> tuple[str, ...]:
         """Return the modalities that are in training mode while its node learns.
 
-        As in `trichord.training.loop.adapted`, the other side of an adapter of one side alone is none of them.
+        As in `trichord.training.system.adapted`, the other side of an adapter of one side alone is none of them.
         """
         if self.adapter is None:
             return self.encoded

@@ -13,9 +13,10 @@ import pyarrow as pa
 from trichord.config import Config
 from trichord.data.alignment import Alignment, aligned_captions, aligned_column, index_ids
 from trichord.data.dataset import Dataset
+from trichord.data.label_names import check_label_names, name_numbers
 from trichord.data.readers import read_array, read_column
 from trichord.data.references import Place, Reference, parse_all_named, parse_reference, parse_references
-from trichord.data.specification import DatasetSpec
+from trichord.data.specification import RAW_WIDTHS, DatasetSpec
 from trichord.data.table import FIXED_COLUMNS
 from trichord.data.transforms import check_transform, describe_transform, transform
 from trichord.data.writing import ModalityArrays, write_dataset
@@ -44,8 +45,12 @@ class ArraysImport(Config):
         source: reference to the source video of each item.
         start, end: references to the segment's limits in seconds.
         label: "NAME=FILE:KEY[@IDKEY]", one entry per label.
+        label_names: "NAME=FILE:KEY", for a label that is a number: what its numbers, counted from 0, are called. The
+            name takes the number's place.
         transform: "MODALITY=log" for log(x + 1e-4), "MODALITY=l2" for unit length; applied in the order given.
         letter: "MODALITY=LETTER" for modalities other than video, audio and text.
+        raw: "MODALITY=image", "MODALITY=frames" or "MODALITY=waveform/RATE" for raw inputs, RATE in samples per second,
+            and "MODALITY=text" for the captions, which need no entry in `modality`. Only pretrained encoders read them.
         ignore_unknown: leave rows out whose id no item has, and count them, instead of refusing them.
         max_member_bytes: largest array of an .npz once unpacked.
         overwrite: replace a data set that is already at `out`.
@@ -62,8 +67,10 @@ class ArraysImport(Config):
     start: str | None = None
     end: str | None = None
     label: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
     transform: tuple[str, ...] = ()
     letter: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
     ignore_unknown: bool = False
     max_member_bytes: int = 2**34
     overwrite: bool = False
@@ -71,20 +78,45 @@ class ArraysImport(Config):
 
     def __post_init__(self) -> None:
         names = parse_all_named(self.modality, "the modality")
+        texts = {name: kind for name, (kind, _) in self.raw_kinds.items() if kind == "text"}
+        if set(texts) & set(names):
+            raise ConfigError(f"text is the captions, so {sorted(set(texts) & set(names))} names no array")
+        names |= texts
         if not names:
             raise ConfigError("name at least one modality: modality video=FILE:KEY")
-        for spelling in names.values():
-            parse_references(spelling)
-        for what, named in (("letter", parse_all_named(self.letter, "the letter of")), ("transform", self.transforms)):
-            unknown = set(named) - set(names)
+        for name, spelling in names.items():
+            if name not in texts and len(parse_references(spelling)) > 1 and name in self.raw_kinds:
+                raise ConfigError(f"raw inputs are one array, not several side by side: {spelling!r}")
+        both = sorted(set(self.transforms) & set(self.raw_kinds))
+        if both:
+            raise ConfigError(f"raw inputs are not transformed, the processor of an encoder prepares them: {both}")
+        letters = parse_all_named(self.letter, "the letter of")
+        said = {"letter": set(letters), "transform": set(self.transforms), "raw": set(self.raw_kinds)}
+        for what, chosen in said.items():
+            unknown = chosen - set(names)
             if unknown:
                 raise ConfigError(f"{what} names {sorted(unknown)}, which is not imported; modalities: {list(names)}")
         for label in parse_all_named(self.label, "the label"):
             if label in FIXED_COLUMNS:
                 raise ConfigError(f"a label cannot be called {label!r}; reserved: {', '.join(FIXED_COLUMNS)}")
+        named = parse_all_named(self.label_names, "the names of")
+        check_label_names(named, parse_all_named(self.label, "the label"))
         for reference in (*self.columns.values(), self.captions, None if self.ids == ROWS else self.ids):
             if reference is not None:
                 parse_reference(reference)
+
+    @property
+    def raw_kinds(self) -> dict[str, tuple[str, int | None]]:
+        """Modality -> the kind of its raw inputs, and the rate of waveforms."""
+        found: dict[str, tuple[str, int | None]] = {}
+        for name, value in parse_all_named(self.raw, "the kind of").items():
+            kind, _, rate = value.partition("/")
+            if kind not in RAW_WIDTHS or (kind == "waveform") != (rate.isdecimal() and int(rate) > 0):
+                raise ConfigError(
+                    f"raw inputs are {name}=image, {name}=frames, {name}=waveform/RATE or {name}=text, got {value!r}"
+                )
+            found[name] = (kind, int(rate) if rate else None)
+        return found
 
     @property
     def transforms(self) -> dict[str, tuple[str, ...]]:
@@ -154,9 +186,13 @@ class _Importer:
 
     def table(self) -> Any:
         columns: dict[str, Any] = {"id": self.ids}
+        named = parse_all_named(self.config.label_names, "the names of")
         for name, spelling in self.config.columns.items():
             reference = parse_reference(spelling)
             values = self._column(reference.place)
+            if name in named:
+                names = parse_reference(named[name]).place
+                values = name_numbers(values, reference.place, self._column(names), names)
             values = aligned_column(values, self.align(reference, len(values)), len(self.ids))
             columns[name] = [None if v is None else str(v) for v in values] if name in ("split", "source") else values
         if self.config.captions is not None:
@@ -169,6 +205,17 @@ class _Importer:
             raise DataError(
                 f"a column mixes kinds of values ({error})", remedy="give every row of a label the same type"
             ) from error
+
+    def raw(self, name: str, kind: str, rate: int | None, spelling: str | None) -> ModalityArrays:
+        letter = parse_all_named(self.config.letter, "the letter of").get(name)
+        if spelling is None:
+            return ModalityArrays(None, letter=letter, kind=kind)
+        reference = parse_reference(spelling)
+        values = read_array(reference.place.file, reference.place.key, self.config.max_member_bytes)
+        offsets = self._offsets(reference)
+        rows = self.align(reference, len(values) if offsets is None else len(offsets) - 1)
+        sorted_values, items, sorted_offsets = rows.arrange(values, offsets)
+        return ModalityArrays(sorted_values, items, sorted_offsets, letter, kind=kind, rate=rate)
 
     def modality(self, name: str, spelling: str) -> ModalityArrays:
         references = parse_references(spelling)
@@ -236,12 +283,18 @@ def import_arrays(config: ArraysImport) -> ImportReport:
     """
     importer = _Importer(config)
     table = importer.table()
-    named = parse_all_named(config.modality, "the modality")
+    named, raw = parse_all_named(config.modality, "the modality"), config.raw_kinds
+    names = [*named, *(name for name in raw if name not in named)]
     dataset: Dataset = write_dataset(
         config.out,
         name=config.name,
         items=table,
-        modalities={name: importer.modality(name, spelling) for name, spelling in named.items()},
+        modalities={
+            name: importer.raw(name, *raw[name], named.get(name))
+            if name in raw
+            else importer.modality(name, named[name])
+            for name in names
+        },
         notes=config.notes,
         overwrite=config.overwrite,
     )

@@ -11,9 +11,18 @@ import numpy as np
 
 from trichord.data.dataset import Dataset
 from trichord.data.inspection import CaptionCount, ModalityCount, count_captions, count_modality, shared_sources
+from trichord.data.specification import RAW_WIDTHS
 from trichord.errors import DataError
 
 _LISTED = 5
+# Kinds of raw inputs: what an instance is called, and what an empty one is.
+_SPOKEN = {
+    "image": ("images", "black"),
+    "frames": ("frames", "black"),
+    "waveform": ("recordings", "silent"),
+    "text": ("captions", "blank"),
+}
+_STEPS = {"pooled": "", "image": "", "text": "", "words": "words", "frames": "frames", "waveform": "samples"}
 
 
 @dataclass(frozen=True)
@@ -95,15 +104,16 @@ def _modality_problems(dataset: Dataset, counts: tuple[ModalityCount, ...]) -> I
                 f"{dataset.path / bad.file}, row {bad.row}: NaN or infinity ({bad.owner}); {count.non_finite_rows} "
                 "rows are so. Repair them, or leave the instances out",
             )
+        noun, empty = _SPOKEN.get(count.kind, ("vectors", "all zero"))
         if count.zero_rows:
-            yield Problem("warning", f"{count.name}: {count.zero_rows} vectors are all zero; is that a missing value?")
+            yield Problem("warning", f"{count.name}: {count.zero_rows} {noun} are {empty}; is that a missing value?")
         if count.constant:
-            yield Problem("error", f"{count.name}: all vectors are equal, so nothing can be told apart by them")
-        if count.shared:
+            yield Problem("error", f"{count.name}: all {noun} are equal, so nothing can be told apart by them")
+        if count.shared and count.kind != "text":  # captions are told of below
             listed = ", ".join(f"{a} and {b}" for a, b in count.shared[:_LISTED])
             yield Problem(
                 "warning",
-                f"{count.name}: {len(count.shared)} vectors occur in more than one split, as in the items {listed}"
+                f"{count.name}: {len(count.shared)} {noun} occur in more than one split, as in the items {listed}"
                 + _more(len(count.shared)),
             )
         absent = [split for split, number in count.missing.items() if number == dataset.spec.splits[split]]
@@ -141,10 +151,12 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield f"items     {report.items} ({splits})"
     for count in report.modalities:
         missing = ", ".join(f"{split} {number}" for split, number in count.missing.items() if number) or "none"
-        steps = "" if count.kind == "pooled" else f", {count.steps} {'words' if count.kind == 'words' else 'steps'}"
+        unit = _STEPS.get(count.kind, "steps")
+        steps = f", {count.steps} {unit}" if unit else ""
+        width = "" if count.kind in RAW_WIDTHS else f" {count.dim}"
         several = f", up to {count.most_per_item} per item" if count.most_per_item > 1 else ""
         yield (
-            f"{count.letter} {count.name:<8}{count.kind} {count.dim} {count.dtype}, {count.instances} instances{steps}"
+            f"{count.letter} {count.name:<8}{count.kind}{width} {count.dtype}, {count.instances} instances{steps}"
             f"{several}; missing: {missing}; repeated: {count.duplicate_instances}; zero: {count.zero_rows}; "
             f"not finite: {count.non_finite_rows}"
         )

@@ -1,21 +1,21 @@
-"""The classes of a label column: what a classifier learns to tell apart, as names and numbers."""
+"""The classes of a label column: what a classifier learns to tell apart, as names and numbers, or as names and sets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from trichord.data.class_values import check_one, check_set, label_column
 from trichord.data.dataset import TABLE_FILE, Dataset
-from trichord.errors import DataError, nearest
-from trichord.shapes import Int
+from trichord.errors import DataError
+from trichord.shapes import Bool, Int
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of one label column.
+    """The classes of one label column, of which every item has exactly one.
 
     Args:
         column: name of the column.
@@ -29,6 +29,77 @@ class Classes:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def several(self) -> bool:
+        """Whether an item may have several classes: no."""
+        return False
+
+    @property
+    def truth(self) -> Int[np.ndarray, " items"]:
+        """(items,) the number of each item's class."""
+        return self.numbers
+
+    def having(self, number: int) -> Bool[np.ndarray, " items"]:
+        """Return which items have a class."""
+        found: np.ndarray = self.numbers == number
+        return found
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """The classes of one label column, of which an item has any number, none included.
+
+    Args:
+        column: name of the column.
+        names: what each class is called, in the same order as those of `Classes`.
+        members: (items, classes) which classes each item of the data set has, in the order of its table.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    members: Bool[np.ndarray, "items classes"]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def several(self) -> bool:
+        """Whether an item may have several classes: yes."""
+        return True
+
+    @property
+    def truth(self) -> Bool[np.ndarray, "items classes"]:
+        """(items, classes) which classes each item has."""
+        return self.members
+
+    def having(self, number: int) -> Bool[np.ndarray, " items"]:
+        """Return which items have a class."""
+        return self.members[:, number]
+
+
+def read_labels(dataset: Dataset, column: str, several: bool, splits: Sequence[str] = ()) -> Classes | LabelSets:
+    """Read a label column for a classifier: one class per item, or a list of classes per item.
+
+    The numbering depends on the values that occur anywhere in the table, not on their order or on the splits.
+
+    Args:
+        dataset: an opened data set.
+        column: one of its label columns.
+        several: whether items have lists of classes. An empty list is an item that has none.
+        splits: the splits that are learnt from, chosen on and reported; each must hold every class.
+
+    Raises:
+        DataError: there is no such column; its values are no classes, or lists where one class was said to be, or one
+            class where lists were; an item's is null, or names a class twice; there are fewer than two classes; or a
+            split holds none of a class.
+        ConfigError: a split that the data set does not have.
+    """
+    labels = _read_sets(dataset, column) if several else read_classes(dataset, column)
+    for split in splits:
+        rows = dataset.split(split)
+        _check_shown(labels, dataset, rows, split, "and a split that is used needs every class")
+    return labels
 
 
 def read_classes(dataset: Dataset, column: str, fit_splits: Sequence[str] | None = None) -> Classes:
@@ -46,18 +117,14 @@ def read_classes(dataset: Dataset, column: str, fit_splits: Sequence[str] | None
             same, or a class has no item to learn from.
         ConfigError: a split that the data set does not have.
     """
-    file = dataset.path / TABLE_FILE
-    if column not in dataset.labels:
-        has = nearest(column, dataset.labels) if dataset.labels else "the table has no label columns at all"
-        raise DataError(f"there is no label {column!r}", file=file, remedy=f"name a label column: {has}")
-    values = dataset.label(column)
+    values = label_column(dataset, column)
     for row, value in enumerate(values):
-        _check_value(value, column, dataset, row)
+        check_one(value, column, dataset, row)
     kinds = sorted(set(values))
     if len(kinds) < 2:
         raise DataError(
             f"the label {column!r} is {str(kinds[0])!r} for every item, and there is nothing to tell apart",
-            file=file,
+            file=dataset.path / TABLE_FILE,
             remedy="choose a label of two or more classes",
         )
     place = {value: number for number, value in enumerate(kinds)}
@@ -65,38 +132,40 @@ def read_classes(dataset: Dataset, column: str, fit_splits: Sequence[str] | None
         column, tuple(str(value) for value in kinds), np.array([place[value] for value in values], dtype=np.int64)
     )
     if fit_splits is not None:
-        _check_learnable(classes, dataset, fit_splits)
+        _check_shown(classes, dataset, dataset.split(*fit_splits), " + ".join(fit_splits), "which is learnt from")
     return classes
 
 
-def _check_value(value: Any, column: str, dataset: Dataset, row: int) -> None:
-    file, name = dataset.path / TABLE_FILE, dataset.ids[row]
-    if value is None or (isinstance(value, str) and not value.strip()):
+def _read_sets(dataset: Dataset, column: str) -> LabelSets:
+    values = label_column(dataset, column)
+    for row, value in enumerate(values):
+        check_set(value, column, dataset, row)
+    kinds = sorted({name for value in values for name in value})
+    if len(kinds) < 2:
+        named = f"names only the class {str(kinds[0])!r}" if kinds else "names no class at all"
         raise DataError(
-            f"the label {column!r} of the item {name!r} is {'null' if value is None else 'blank'}",
-            file=file,
-            row=row,
-            remedy="give every item its class, or write a data set without the items that have none",
+            f"the label {column!r} {named}, and there is nothing to tell apart",
+            file=dataset.path / TABLE_FILE,
+            remedy="choose a label of two or more classes",
         )
-    if not isinstance(value, (str, int)):
-        raise DataError(
-            f"the label {column!r} of the item {name!r} is {value!r} ({type(value).__name__}), which names no class",
-            file=file,
-            row=row,
-            remedy="write one text or one integer per item",
-        )
+    place = {value: number for number, value in enumerate(kinds)}
+    members = np.zeros((len(values), len(kinds)), dtype=bool)
+    for row, value in enumerate(values):
+        members[row, [place[name] for name in value]] = True
+    return LabelSets(column, tuple(str(value) for value in kinds), members)
 
 
-def _check_learnable(classes: Classes, dataset: Dataset, splits: Sequence[str]) -> None:
-    shown = set(classes.numbers[dataset.split(*splits)].tolist())
-    missed = [number for number in range(len(classes)) if number not in shown]
+def _check_shown(
+    labels: Classes | LabelSets, dataset: Dataset, rows: Int[np.ndarray, " rows"], split: str, why: str
+) -> None:
+    missed = [number for number in range(len(labels)) if not labels.having(number)[rows].any()]
     if missed:
-        row = int(np.flatnonzero(classes.numbers == missed[0])[0])
+        row = int(np.flatnonzero(labels.having(missed[0]))[0])
         raise DataError(
-            f"the class {classes.names[missed[0]]!r} of the label {classes.column!r} has no item in "
-            f"{' + '.join(splits)}, which is learnt from; the first item that has it is {dataset.ids[row]!r}"
-            + (f" (so it is with {len(missed)} of {len(classes)} classes)" if len(missed) > 1 else ""),
+            f"the class {labels.names[missed[0]]!r} of the label {labels.column!r} has no item in {split}, {why}; "
+            f"the first item that has it is {dataset.ids[row]!r}"
+            + (f" (so it is with {len(missed)} of {len(labels)} classes)" if len(missed) > 1 else ""),
             file=dataset.path / TABLE_FILE,
             row=row,
-            remedy="put items of every class into the splits that are learnt from, or leave the others' items out",
+            remedy="put items of every class into each split that is used, or leave the others' items out",
         )

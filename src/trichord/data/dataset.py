@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trichord.data.specification import DatasetSpec, Header, ModalityHeader, ModalitySpec, read_header
+from trichord.data.raw_storage import open_raw
+from trichord.data.specification import RAW_WIDTHS, DatasetSpec, Header, ModalityHeader, ModalitySpec, read_header
 from trichord.data.storage import (
     FeatureArrays,
     InstanceIndex,
@@ -68,7 +70,7 @@ class Dataset:
         if not len(table):
             raise DataError("the table holds no items", file=path / TABLE_FILE, remedy="write at least one item")
         segments = open_segments(path, header, table)
-        stored = {entry.modality.name: _open_modality(path, entry, len(table), segments) for entry in header.modalities}
+        stored = {entry.modality.name: _open_modality(path, entry, table, segments) for entry in header.modalities}
         check_caption_counts(table, stored, path)
         return cls(path, header, table, stored)
 
@@ -120,6 +122,18 @@ class Dataset:
     def read(self, modality: str, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
         """Read the features of instances, in the order asked for; see `FeatureArrays`."""
         return self.stored(modality).read(instances)
+
+    def with_stored(self, replaced: Mapping[str, StoredModality]) -> Dataset:
+        """Return a view of the data set in which some modalities are read in another way; nothing is copied.
+
+        Args:
+            replaced: modality name -> how it is read; its instances are those of the modality it replaces.
+        """
+        for name in replaced:
+            self.stored(name)
+        stored = {**self._stored, **replaced}
+        headers = tuple(stored[entry.modality.name].header for entry in self.header.modalities)
+        return Dataset(self.path, replace(self.header, modalities=headers), self.table, stored)
 
     def words(self, modality: str) -> WordTable | None:
         """Return the words of a modality of kind "words" and their vectors; None for other kinds."""
@@ -175,9 +189,7 @@ class Dataset:
         }
         arrays: dict[str, list[str]] = {}
         for name, stored in self._stored.items():
-            described = f"{stored.header.modality.letter} {stored.header.kind} {stored.header.dim}"
-            cut = [str(stored.header.streams), str(stored.header.max_steps)] if stored.header.streams else []
-            arrays[name] = [described, *cut, *(hash_array(part) for part in stored.content())]
+            arrays[name] = [*stored.described(), *(hash_array(part) for part in stored.content())]
         return hash_json({"columns": columns, "modalities": arrays})
 
 
@@ -214,14 +226,24 @@ def open_segments(path: Path, header: Header, table: Any) -> Segments | None:
     return number_segments(read_sources(path / SOURCES_FILE), *columns)
 
 
-def _open_modality(path: Path, entry: ModalityHeader, num_items: int, segments: Segments | None) -> StoredModality:
+def _open_modality(path: Path, entry: ModalityHeader, table: Any, segments: Segments | None) -> StoredModality:
     if entry.streams:
         assert segments is not None, "opened whenever a modality has streams"
         return open_streams(path, entry, segments)
-    return open_words(path, entry, num_items) if entry.kind == "words" else open_arrays(path, entry, num_items)
+    if entry.kind in RAW_WIDTHS:
+        return open_raw(path, entry, table)
+    return open_words(path, entry, len(table)) if entry.kind == "words" else open_arrays(path, entry, len(table))
 
 
 def _specify(entry: ModalityHeader, stored: StoredModality) -> ModalitySpec:
-    num_words = len(stored.table.words) if isinstance(stored, StoredWords) else 0
-    cut = bool(entry.streams)
-    return ModalitySpec(entry.modality, entry.kind, entry.dim, stored.index.total, num_words, entry.words, cut)
+    return ModalitySpec(
+        entry.modality,
+        entry.kind,
+        entry.dim,
+        stored.index.total,
+        num_words=len(stored.table.words) if isinstance(stored, StoredWords) else 0,
+        words=entry.words,
+        cut=bool(entry.streams),
+        rate=entry.rate,
+        preparation=stored.preparation,
+    )

@@ -31,8 +31,8 @@ class ModalityCount:
         instances: number of instances.
         missing: split -> number of items that lack it.
         most_per_item: largest number of instances of one item.
-        steps: total number of vectors (for pooled: the instances).
-        zero_rows: vectors that are all zero.
+        steps: total number of vectors (for pooled: the instances), words, images, frames, samples or captions.
+        zero_rows: vectors that are all zero; of raw inputs, black images, silent recordings and blank captions.
         non_finite_rows: vectors with NaN or infinity in float32.
         duplicate_instances: instances that repeat an earlier one bit for bit.
         shared: pairs of items of different splits with an instance that is equal bit for bit, once per vector.
@@ -86,12 +86,15 @@ def count_modality(dataset: Dataset, name: str) -> ModalityCount:
         finite = np.isfinite(chunk.values).all(axis=1)
         num_zero += int((~chunk.values.any(axis=1)).sum())
         num_bad += int((~finite).sum())
-        constant = constant and bool((chunk.values == first_rows.setdefault(chunk.file, chunk.values[0])).all())
+        constant = constant and _repeats(chunk.values, first_rows.setdefault(chunk.file, chunk.values[0]))
         if first_bad is None and not finite.all():
             row = int(np.flatnonzero(~finite)[0])
             first_bad = NonFinite(chunk.file.name, chunk.start + row, stored.owner(chunk, row, dataset.ids))
     owners = np.repeat(np.arange(len(dataset)), stored.index.count)
     groups = _equal_instances(stored)
+    if stored.header.kind == "text":
+        num_zero = sum(not stored.instance_bytes(instance).strip() for instance in range(stored.index.total))
+        constant = stored.index.total > 1 and len(groups) == 1 and len(groups[0]) == stored.index.total
     return ModalityCount(
         name=name,
         letter=stored.header.modality.letter,
@@ -109,6 +112,10 @@ def count_modality(dataset: Dataset, name: str) -> ModalityCount:
         constant=constant,
         first_non_finite=first_bad,
     )
+
+
+def _repeats(rows: np.ndarray, first: np.ndarray) -> bool:
+    return rows.shape[1:] == first.shape and bool((rows == first).all())
 
 
 def _equal_instances(stored: StoredModality) -> list[list[int]]:

@@ -13,7 +13,9 @@ from trichord.files import read_json, write_json
 from trichord.modality import STANDARD, Modality, check_distinct
 
 FORMAT, VERSION = "trichord-dataset", 1
-KINDS = ("pooled", "sequence", "words")
+RAW_WIDTHS = {"image": 3, "frames": 3, "waveform": 1, "text": 1}
+"""Kinds of inputs that a pretrained backbone reads, and values per pixel, sample or caption."""
+KINDS = ("pooled", "sequence", "words", *RAW_WIDTHS)
 _REQUIRED = ("format", "version", "name", "modalities")
 _OPTIONAL = ("notes", "description", "transforms")
 
@@ -63,14 +65,17 @@ class ModalityHeader:
 
     Args:
         modality: its name and letter.
-        kind: "pooled" (one vector per instance), "sequence" (a number of vectors per instance) or "words" (a number of
-            word ids per instance, and one table of word vectors for all).
-        dim: width of the vectors; of the word vectors for "words".
+        kind: "pooled" (one vector per instance), "sequence" (a number of vectors per instance), "words" (a number of
+            word ids per instance, and one table of word vectors for all), or raw: "image" (one per instance), "frames"
+            (a number of images per instance), "waveform" (a recording of one channel), "text" (a caption).
+        dim: width of the vectors; of the word vectors for "words". Raw inputs have the width in `RAW_WIDTHS`, and as
+            prepared for a backbone (`trichord.data.prepared`) the width that it reads.
         streams: where features lie once per source video: the streams an item's segment is cut of. Pooled: the
             maximum over the segment's rows of each stream, brought to length one, side by side. Sequence: the rows of
             the one stream.
         max_steps: rows that are read of a cut sequence at most; None reads all.
         words: where the word vectors come from; for "words" only.
+        rate: samples per second; for "waveform" only.
     """
 
     modality: Modality
@@ -79,6 +84,7 @@ class ModalityHeader:
     streams: tuple[Stream, ...] = ()
     max_steps: int | None = None
     words: WordsSource | None = None
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         name = self.modality.name
@@ -88,6 +94,11 @@ class ModalityHeader:
             raise ConfigError(f"the dim of {name!r} is a positive integer, got {self.dim!r}")
         if (self.kind == "words") != (self.words is not None):
             raise ConfigError(f"{name!r}: the kind 'words', and no other, says where its word vectors come from")
+        if (self.kind == "waveform") != (type(self.rate) is int and self.rate > 0):
+            raise ConfigError(
+                f"{name!r}: a waveform, and no other kind, has a rate, a whole number of samples per second; got the "
+                f"kind {self.kind!r} and the rate {self.rate!r}"
+            )
         if self.max_steps is not None and (not self.streams or self.kind != "sequence" or self.max_steps < 1):
             raise ConfigError(f"{name!r}: max_steps is a positive number, of sequences that are cut from a stream")
         if self.streams:
@@ -95,7 +106,11 @@ class ModalityHeader:
 
     def _check_streams(self, name: str) -> None:
         names = [stream.name for stream in self.streams]
-        if self.kind == "words" or len(set(names)) != len(names) or (self.kind == "sequence" and len(names) > 1):
+        if (
+            self.kind not in ("pooled", "sequence")
+            or len(set(names)) != len(names)
+            or (self.kind == "sequence" and len(names) > 1)
+        ):
             raise ConfigError(
                 f"{name!r}: pooled features are cut from streams of distinct names, a sequence from one stream; got "
                 f"kind {self.kind!r} and streams {names}"
@@ -140,6 +155,9 @@ class ModalitySpec:
         num_words: size of the table of word vectors, for "words"; 0 for other kinds.
         words: where the word vectors come from, for "words"; None for other kinds.
         cut: whether it is cut from features of whole source videos.
+        rate: samples per second, for "waveform"; None for other kinds.
+        preparation: what identifies how raw inputs were prepared for a backbone; "" for raw inputs as they are, and
+            for features.
     """
 
     modality: Modality
@@ -149,6 +167,8 @@ class ModalitySpec:
     num_words: int = 0
     words: WordsSource | None = None
     cut: bool = False
+    rate: int | None = None
+    preparation: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +202,11 @@ def write_header(path: Path, header: Header) -> None:
 
 
 def _modality_to_dict(entry: ModalityHeader) -> dict[str, Any]:
-    data: dict[str, Any] = {"letter": entry.modality.letter, "kind": entry.kind, "dim": entry.dim}
+    data: dict[str, Any] = {"letter": entry.modality.letter, "kind": entry.kind}
+    if entry.kind not in RAW_WIDTHS:
+        data["dim"] = entry.dim
+    if entry.rate is not None:
+        data["rate"] = entry.rate
     if entry.streams:
         data["streams"] = [asdict(stream) for stream in entry.streams]
     if entry.max_steps is not None:
@@ -237,7 +261,11 @@ def _in_order(modalities: list[ModalityHeader]) -> tuple[ModalityHeader, ...]:
 def _read_modality(name: str, entry: Any, path: Path) -> ModalityHeader:
     _check_type(entry, dict, f"modalities.{name}", path)
     where = f"modalities.{name}"
-    _check_keys(entry, ("letter", "kind", "dim"), ("streams", "max_steps", "words"), path, where)
+    raw = RAW_WIDTHS.get(entry["kind"]) if isinstance(entry.get("kind"), str) else None
+    if raw is None:
+        _check_keys(entry, ("letter", "kind", "dim"), ("streams", "max_steps", "words"), path, where)
+    else:
+        _check_keys(entry, ("letter", "kind", *(("rate",) if entry["kind"] == "waveform" else ())), (), path, where)
     _check_type(entry["letter"], str, f"{where}.letter", path)
     _check_type(entry.get("streams", []), list, f"{where}.streams", path)
     streams = []
@@ -254,10 +282,17 @@ def _read_modality(name: str, entry: Any, path: Path) -> ModalityHeader:
         for key, value in entry["words"].items():
             _check_type(value, int if key in ("tokens", "known") else str, f"{where}.words.{key}", path)
         words = WordsSource(**entry["words"])
-    if "max_steps" in entry:
-        _check_type(entry["max_steps"], int, f"{where}.max_steps", path)
+    for key in ("max_steps", "rate"):
+        if key in entry:
+            _check_type(entry[key], int, f"{where}.{key}", path)
     return ModalityHeader(
-        Modality(name, entry["letter"]), entry["kind"], entry["dim"], tuple(streams), entry.get("max_steps"), words
+        Modality(name, entry["letter"]),
+        entry["kind"],
+        entry["dim"] if raw is None else raw,
+        tuple(streams),
+        entry.get("max_steps"),
+        words,
+        entry.get("rate"),
     )
 
 

@@ -41,8 +41,9 @@ class FeatureArrays:
 
     Args:
         values: (rows, dim) pooled vectors or (rows, time, dim) sequences padded with zeros at the end, float32; or
-            (rows, words) word ids padded with zeros at the end, int64.
-        lengths: (rows,) number of steps of each sequence or words of each sentence; None for pooled vectors.
+            (rows, words) word ids padded with zeros at the end, int64; or (rows, ...) what a backbone reads.
+        lengths: (rows,) number of steps of each sequence or words of each sentence; None for pooled vectors, and where
+            a backbone reads inputs of one size.
     """
 
     values: np.ndarray
@@ -87,6 +88,9 @@ class StoredModality(ABC):
         dtype: number format on disk, for people.
     """
 
+    preparation = ""
+    """What identifies how raw inputs were prepared for a backbone; "" where nothing was."""
+
     def __init__(self, header: ModalityHeader, index: InstanceIndex, dtype: str) -> None:
         self.header, self.index, self.dtype = header, index, dtype
 
@@ -114,6 +118,14 @@ class StoredModality(ABC):
     @abstractmethod
     def content(self) -> list[np.ndarray]:
         """Return the arrays that make up the features, for a fingerprint."""
+
+    def described(self) -> list[str]:
+        """Return what else makes up the features, for a fingerprint."""
+        header = self.header
+        rate = [] if header.rate is None else [f"rate {header.rate}"]
+        cut = [str(header.streams), str(header.max_steps)] if header.streams else []
+        prepared = [f"prepared {self.preparation}"] if self.preparation else []
+        return [f"{header.modality.letter} {header.kind} {header.dim}", *rate, *cut, *prepared]
 
 
 class StoredArrays(StoredModality):
@@ -251,6 +263,8 @@ def index_instances(
 
 def check_finite(stored: StoredModality, ids: Sequence[str]) -> None:
     """Raise `DataError` naming file, row and owner of the first vector that is not finite; everything is read."""
+    if stored.header.kind in ("image", "frames", "text"):
+        return  # whole numbers and letters are
     for chunk in stored.chunks():
         wrong = np.flatnonzero(~np.isfinite(chunk.values).all(axis=1))
         if len(wrong):

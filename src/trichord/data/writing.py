@@ -14,30 +14,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trichord.data.dataset import HEADER_FILE, TABLE_FILE, Dataset, check_caption_counts
-from trichord.data.specification import Header, ModalityHeader, write_header
-from trichord.data.storage import StoredArrays, check_arrays, check_finite, modality_files
+from trichord.data.raw_storage import check_samples, read_texts
+from trichord.data.specification import RAW_WIDTHS, Header, ModalityHeader, write_header
+from trichord.data.storage import StoredModality, check_arrays, check_finite, modality_files
 from trichord.data.table import check_table
-from trichord.errors import ConfigError, DataError
+from trichord.errors import ConfigError, DataError, nearest
 from trichord.modality import STANDARD, Modality
 
 
 @dataclass(frozen=True)
 class ModalityArrays:
-    """One modality's features, to be written.
+    """One modality's features or raw inputs, to be written.
 
     Args:
-        values: (instances, dim), or (total steps, dim) for sequences.
+        values: (instances, dim), or (total steps, dim) for sequences. Raw inputs: see docs/data-format.md; None for
+            text, which is the captions of the table.
         items: (instances,) item row of each instance, not descending; None where item i has exactly instance i.
-        offsets: (instances + 1,) for sequences; None for pooled vectors.
+        offsets: (instances + 1,) for sequences, frames and waveforms; None for the others.
         letter: spelling of the modality; None only for video, audio and text, whose letters are known.
         transforms: what was done to the features, for the record.
+        kind: of raw inputs "image", "frames", "waveform" or "text"; None for features, sequences where there are
+            offsets and else pooled.
+        rate: samples per second of a waveform; None for other kinds.
     """
 
-    values: np.ndarray
+    values: np.ndarray | None
     items: np.ndarray | None = None
     offsets: np.ndarray | None = None
     letter: str | None = None
     transforms: tuple[str, ...] = field(default=())
+    kind: str | None = None
+    rate: int | None = None
 
 
 def write_dataset(
@@ -85,7 +92,7 @@ def write_dataset(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        _fill(temporary, header, table, stored)
+        _fill(temporary, header, table, modalities)
         Dataset.open(temporary)
         replace_folder(temporary, path)
     finally:
@@ -111,24 +118,40 @@ def _header(name: str, arrays: ModalityArrays) -> ModalityHeader:
             f"{name}=D; the standard ones are video, audio and text, in lower case"
         )
     modality = standard[name] if arrays.letter is None else Modality(name, arrays.letter)
+    if arrays.kind is not None and arrays.kind not in RAW_WIDTHS:
+        raise ConfigError(f"the kind of {name!r} is {arrays.kind!r}; {nearest(arrays.kind, list(RAW_WIDTHS))}")
+    if (arrays.values is None) != (arrays.kind == "text"):
+        raise ConfigError(f"{name!r}: text, and no other kind, is written without values")
+    if arrays.kind is not None:
+        return ModalityHeader(modality, arrays.kind, RAW_WIDTHS[arrays.kind], rate=arrays.rate)
+    assert arrays.values is not None, "text is a kind"
     if arrays.values.ndim != 2:
         raise ConfigError(f"the features of {name!r} have two axes, got shape {arrays.values.shape}")
-    return ModalityHeader(modality, "pooled" if arrays.offsets is None else "sequence", int(arrays.values.shape[1]))
+    kind = "pooled" if arrays.offsets is None else "sequence"
+    return ModalityHeader(modality, kind, int(arrays.values.shape[1]), rate=arrays.rate)
 
 
-def _check_arrays(path: Path, header: ModalityHeader, arrays: ModalityArrays, table: Any) -> StoredArrays:
+def _check_arrays(path: Path, header: ModalityHeader, arrays: ModalityArrays, table: Any) -> StoredModality:
     files = modality_files(path, header.modality.name)
-    stored = check_arrays(header, arrays.values, arrays.offsets, arrays.items, len(table), files)
+    stored: StoredModality
+    if arrays.values is None:
+        if arrays.items is not None or arrays.offsets is not None:
+            raise ConfigError(f"{header.modality.name!r} is text, the captions of the table: it has no arrays")
+        stored = read_texts(header, table, path / TABLE_FILE)
+    else:
+        check = check_arrays if arrays.kind is None else check_samples
+        stored = check(header, arrays.values, arrays.offsets, arrays.items, len(table), files)
     check_finite(stored, table.column("id").to_pylist())
     return stored
 
 
-def _fill(folder: Path, header: Header, table: Any, stored: Mapping[str, StoredArrays]) -> None:
+def _fill(folder: Path, header: Header, table: Any, modalities: Mapping[str, ModalityArrays]) -> None:
     write_header(folder / HEADER_FILE, header)
     pq.write_table(table, folder / TABLE_FILE)
-    for name, arrays in stored.items():
+    for name, arrays in modalities.items():
         files = modality_files(folder, name)
-        np.save(files.values, np.ascontiguousarray(arrays.values), allow_pickle=False)
+        if arrays.values is not None:
+            np.save(files.values, np.ascontiguousarray(arrays.values), allow_pickle=False)
         if arrays.offsets is not None:
             np.save(files.offsets, arrays.offsets, allow_pickle=False)
         if arrays.items is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -111,6 +111,18 @@ class Encoder(nn.Module, ABC):
         """Return the values in the precision of the parameters, after checking kind and width."""
         check_kind(features, sequences=self.sequences, input_dim=self.input_dim)
         return features.values.to(next(self.parameters()).dtype)
+
+
+@runtime_checkable
+class Encoders(Protocol):
+    """Whatever has one encoder per modality: a joint encoder, a classifier."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities that have an encoder."""
+
+    def encoder(self, name: str) -> Encoder:
+        """Return one modality's encoder."""
 
 
 def check_kind(features: Features, *, sequences: bool, input_dim: int) -> None:

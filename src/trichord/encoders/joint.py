@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,16 @@ from trichord.errors import ConfigError, DataError, nearest
 from trichord.shapes import Bool, Float, Int, Tensor
 
 SMALLEST_NORM = 1e-6
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `ConfigError` for a name under which a module cannot hold the encoder of a modality."""
+    taken = nn.ModuleDict()
+    for name in names:
+        if not (name.isidentifier() and name == name.lower()) or hasattr(taken, name):
+            raise ConfigError(
+                f"{name!r} cannot name a modality: take a lower-case identifier that is no attribute of a module"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +44,7 @@ class JointEncoderConfig(Config):
     def __post_init__(self) -> None:
         if not self.encoders:
             raise ConfigError("JointEncoderConfig.encoders is empty; give one encoder or more")
-        taken = nn.ModuleDict()
-        for name in self.encoders:
-            if not (name.isidentifier() and name == name.lower()) or hasattr(taken, name):
-                raise ConfigError(
-                    f"{name!r} cannot name a modality: take a lower-case identifier that is no attribute of a module"
-                )
+        check_names(self.encoders)
         widths = {name: encoder.output_dim for name, encoder in self.encoders.items()}
         if len(set(widths.values())) > 1:
             raise ConfigError(f"encoders of one space must have the same output_dim, got {widths}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 
 from trichord.errors import DataError, ProtocolError, nearest
 from trichord.evaluation.protocol import Protocol, protocol_from_dict
-from trichord.files import read_json, write_atomically, write_json
+from trichord.evaluation.stored_arrays import load_arrays, save_arrays
+from trichord.files import read_json, write_json
 from trichord.metrics.bootstrap import Estimate
 from trichord.metrics.retrieval import METRICS, RECALL_DEPTHS, QueryScores
 from trichord.shapes import Int
@@ -104,7 +104,7 @@ class RetrievalResult:
             "reciprocal_rank": self.scores.reciprocal_rank,
             **{f"recall_at_{k}": values for k, values in self.scores.recall.items()},
         }
-        write_atomically(folder / f"{file_stem(self.task)}.npz", lambda path: _write_arrays(path, arrays))
+        save_arrays(folder / f"{file_stem(self.task)}.npz", arrays)
         write_json(folder / f"{file_stem(self.task)}.json", self.to_dict())
         return folder / f"{file_stem(self.task)}.json"
 
@@ -150,20 +150,8 @@ def load_result(folder: str | Path, task: str) -> RetrievalResult:
     return result
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    # A handle, not a name: numpy adds ".npz" to names that do not end so.
-    with open(path, "wb") as handle:
-        np.savez(handle, **arrays)  # type: ignore[arg-type]
-        handle.flush()
-        os.fsync(handle.fileno())
-
-
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except Exception as error:  # zip, npy and key errors alike: the file is not what `save` wrote
-        raise DataError(f"not the arrays of a result ({error})", file=path, remedy="evaluate again") from error
+    arrays = load_arrays(path, _ARRAYS, "a result")
     if len({values.shape for values in arrays.values()}) != 1:
         raise DataError("the arrays differ in length", file=path, remedy="evaluate again")
     return arrays

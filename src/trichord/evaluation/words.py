@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from trichord.data import Dataset
-from trichord.encoders import JointEncoder, WordPool
+from trichord.encoders import WordPool
+from trichord.encoders.contract import Encoders
 from trichord.errors import DataError
 
 
@@ -26,7 +27,7 @@ def lent_words(model: nn.Module, dataset: Dataset, modalities: Sequence[str]) ->
     with ExitStack() as stack:
         for name in modalities:
             table = dataset.words(name)
-            if table is None or not isinstance(model, JointEncoder):
+            if table is None or not isinstance(model, Encoders):
                 continue
             encoder = model.encoder(name)
             if not isinstance(encoder, WordPool):

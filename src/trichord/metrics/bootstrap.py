@@ -6,19 +6,14 @@ every item a whole weight; with more than one seed, seeds are drawn with replace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from trichord.errors import ProtocolError
-from trichord.randomness import numpy_generator
+from trichord.metrics.resampling import average_drawn_seeds, item_weights, random_signs
 from trichord.shapes import Float, Int
 
-CHUNK_CELLS = 2**22
-KEPT_CELLS = 2**24
-Draw = Callable[[int, int, int, int], Iterator[np.ndarray]]
 CONFIDENCE = 0.95
 
 
@@ -66,11 +61,11 @@ def bootstrap_means(
     item_of, sizes = _items(groups)
     sums = _per_item(values.reshape(measures * seeds, -1), item_of, len(sizes))
     replicates = []
-    for weights in _item_weights(len(sizes), num_resamples, seed):
+    for weights in item_weights(len(sizes), num_resamples, seed):
         means = (weights @ sums.T) / (weights @ sizes)[:, None]
         replicates.append(means.reshape(-1, measures, seeds))
     centre = values.mean(axis=2).mean(axis=1)
-    return _intervals(centre, _average_seeds(np.concatenate(replicates), seed))
+    return intervals(centre, average_drawn_seeds(np.concatenate(replicates), seed))
 
 
 def never_certain(estimate: Estimate, num_items: int, top: float = 1.0) -> Estimate:
@@ -97,14 +92,14 @@ def bootstrap_median(
     item_of, sizes = _items(groups)
     ordered = [np.argsort(row, kind="stable") for row in values]
     replicates = []
-    for weights in _item_weights(len(sizes), num_resamples, seed):
+    for weights in item_weights(len(sizes), num_resamples, seed):
         columns = [
             _weighted_medians(row[order], weights[:, item_of[order]])
             for row, order in zip(values, ordered, strict=True)
         ]
         replicates.append(np.stack(columns, axis=1)[:, None, :])
     centre = np.median(values, axis=1).mean(keepdims=True)
-    return _intervals(centre, _average_seeds(np.concatenate(replicates), seed))[0]
+    return intervals(centre, average_drawn_seeds(np.concatenate(replicates), seed))[0]
 
 
 def paired_comparison(
@@ -128,13 +123,13 @@ def paired_comparison(
     item_of, sizes = _items(groups)
     sums_a, sums_b = _per_item(a, item_of, len(sizes)), _per_item(b, item_of, len(sizes))
     replicates = []
-    for weights in _item_weights(len(sizes), num_resamples, seed):
+    for weights in item_weights(len(sizes), num_resamples, seed):
         totals = (weights @ sizes)[:, None]
         replicates.append(np.concatenate([weights @ sums_a.T / totals, weights @ sums_b.T / totals], axis=1))
     means = np.concatenate(replicates)
-    left = _average_seeds(means[:, None, : len(a)], seed, "seeds of a")
-    right = _average_seeds(means[:, None, len(a) :], seed, "seeds of b")
-    [estimate] = _intervals(np.array([a.mean() - b.mean()]), left - right)
+    left = average_drawn_seeds(means[:, None, : len(a)], seed, "seeds of a")
+    right = average_drawn_seeds(means[:, None, len(a) :], seed, "seeds of b")
+    [estimate] = intervals(np.array([a.mean() - b.mean()]), left - right)
     p_value = sign_flip_p(sums_a.mean(axis=0) - sums_b.mean(axis=0), num_draws=num_draws, seed=seed)
     return Comparison(estimate.value, estimate.low, estimate.high, p_value, a.shape[1])
 
@@ -147,7 +142,7 @@ def sign_flip_p(differences: Float[np.ndarray, " items"], *, num_draws: int = 10
     threshold = abs(float(differences.sum())) - 1e-9 * float(np.abs(differences).sum())
     extreme = sum(
         int((np.abs(signs @ differences) >= threshold).sum())
-        for signs in _chunks(_sign_chunks, num_draws, len(differences), seed)
+        for signs in random_signs(len(differences), num_draws, seed)
     )
     return (1 + extreme) / (1 + num_draws)
 
@@ -185,58 +180,6 @@ def _per_item(values: np.ndarray, item_of: np.ndarray, num_items: int) -> np.nda
     return np.stack([np.bincount(item_of, weights=row, minlength=num_items) for row in values])
 
 
-def _item_weights(num_items: int, num_resamples: int, seed: int) -> Iterable[np.ndarray]:
-    """Return chunks of (resamples, items) multinomial counts; each row sums to the number of items."""
-    return _chunks(_weight_chunks, num_resamples, num_items, seed)
-
-
-def _chunks(draw: Draw, num_rows: int, num_items: int, seed: int) -> Iterable[np.ndarray]:
-    """Return what `draw` yields, kept for the next call where it is small.
-
-    A table makes hundreds of comparisons over the same items, and they may share their draws.
-    """
-    if num_rows * num_items <= KEPT_CELLS:
-        return _kept(draw, num_rows, num_items, seed, CHUNK_CELLS)
-    return draw(num_rows, num_items, seed, CHUNK_CELLS)
-
-
-@lru_cache(maxsize=2)
-def _kept(draw: Draw, num_rows: int, num_items: int, seed: int, cells: int) -> tuple[np.ndarray, ...]:
-    return tuple(draw(num_rows, num_items, seed, cells))
-
-
-def _sign_chunks(num_rows: int, num_items: int, seed: int, cells: int) -> Iterator[np.ndarray]:
-    """Yield (draws, items) random signs, a chunk at a time."""
-    generator = numpy_generator(seed, "sign flips")
-    for rows in _rows_per_chunk(num_rows, num_items, cells):
-        yield generator.integers(0, 2, (rows, num_items), dtype=np.int8).astype(np.float64) * 2.0 - 1.0
-
-
-def _weight_chunks(num_rows: int, num_items: int, seed: int, cells: int) -> Iterator[np.ndarray]:
-    """Yield (resamples, items) multinomial counts, a chunk at a time."""
-    generator = numpy_generator(seed, "bootstrap items")
-    for rows in _rows_per_chunk(num_rows, num_items, cells):
-        drawn = generator.integers(0, num_items, (rows, num_items)) + np.arange(rows)[:, None] * num_items
-        counts = np.bincount(drawn.reshape(-1), minlength=rows * num_items)
-        yield counts.reshape(rows, num_items).astype(np.float64)
-
-
-def _rows_per_chunk(num_rows: int, num_items: int, cells: int) -> Iterator[int]:
-    step = max(1, cells // max(1, num_items))
-    return (min(step, num_rows - start) for start in range(0, num_rows, step))
-
-
-def _average_seeds(means: np.ndarray, seed: int, purpose: str = "seeds") -> np.ndarray:
-    """Average (resamples, measures, seeds) over seeds drawn with replacement; over all, where there is one."""
-    resamples, _, seeds = means.shape
-    if seeds == 1:
-        single: np.ndarray = means[:, :, 0]
-        return single
-    drawn = numpy_generator(seed, f"bootstrap {purpose}").integers(0, seeds, (resamples, 1, seeds))
-    averages: np.ndarray = np.take_along_axis(means, np.broadcast_to(drawn, means.shape), axis=2).mean(axis=2)
-    return averages
-
-
 def _weighted_medians(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the median of ascending values for each row of whole weights."""
     cumulated = np.cumsum(weights, axis=1)
@@ -247,7 +190,15 @@ def _weighted_medians(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return medians
 
 
-def _intervals(centre: np.ndarray, replicates: np.ndarray) -> list[Estimate]:
+def intervals(
+    centre: Float[np.ndarray, " measures"], replicates: Float[np.ndarray, "resamples measures"]
+) -> list[Estimate]:
+    """Return each measure with its percentile 95 % interval.
+
+    Args:
+        centre: (measures,) the values themselves.
+        replicates: (resamples, measures) the values of the resamples.
+    """
     tail = (1.0 - CONFIDENCE) / 2.0
     bounds = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
     return [Estimate(float(c), float(low), float(high)) for c, low, high in zip(centre, *bounds, strict=True)]

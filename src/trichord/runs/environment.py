@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,19 @@ PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "pyarrow", "tyro", "p
 
 def package_versions() -> dict[str, str | None]:
     """Versions of the packages that matter to the numbers; None for those not installed."""
-
-    def find(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    return {"trichord": trichord.__version__, **{name: find(name) for name in PACKAGES}}
+    return {"trichord": trichord.__version__, **{name: _find_version(name) for name in PACKAGES}}
 
 
+# What follows stays the same in one process, and a study asks for every run.
+@cache
+def _find_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
 def source_commit() -> str | None:
     """Commit of the source tree the package runs from, "+changes" where it was edited; None outside a git checkout."""
     folder = Path(trichord.__file__).parent
@@ -57,6 +61,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+@cache
 def processor_name() -> str:
     """Model name of the processor where the system tells it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -9,42 +10,44 @@ from typing import Any
 import torch
 
 from trichord.dist import is_main
-from trichord.runs.directory import RunDirectory
+from trichord.runs.directory import Directory
 from trichord.runs.options import RunOptions
 from trichord.runs.progress import Interruption, Progress
 from trichord.training.checkpoint import save_checkpoint
 from trichord.training.loop import Position, StepRecord
-from trichord.training.stage import StageConfig
-from trichord.training.system import System
+from trichord.training.stage import Learning
+from trichord.training.system import Trainable
 
 Validate = Callable[[], Mapping[str, float]]
 
 
 class Recorder:
-    """Hooks of one stage.
+    """Hooks of one stage, or of anything else that the loop trains.
 
     Args:
         directory: where to write.
-        config: the stage.
-        number: its number.
+        config: how it learns, and how long.
+        name: what the progress bar is called.
+        group: what its curves are called in event files.
         system: what is trained.
         optimizer: with what.
         validate: returns named validation metrics, the deciding one under "selection"; None without validation.
         options: how often to write and what to show.
         interruption: whether the user asked to stop.
-        memory: plain data that goes into every checkpoint; holds "best_value" and "best_epoch" of this stage.
+        memory: plain data that goes into every checkpoint; holds "best_value", "best_epoch" and "seconds" so far.
         best: weights of the best epoch so far.
         num_steps: steps of one epoch.
-        start: first step that will be taken.
+        start: first step that will be taken; it says which stage this is.
     """
 
     def __init__(
         self,
         *,
-        directory: RunDirectory,
-        config: StageConfig,
-        number: int,
-        system: System,
+        directory: Directory[Any],
+        config: Learning,
+        name: str,
+        group: str,
+        system: Trainable,
         optimizer: torch.optim.Optimizer,
         validate: Validate | None,
         options: RunOptions,
@@ -54,14 +57,14 @@ class Recorder:
         num_steps: int,
         start: Position,
     ) -> None:
-        self.directory, self.config, self.number, self.system = directory, config, number, system
+        self.directory, self.config, self.stage, self.system = directory, config, start.stage, system
         self.optimizer, self.validate, self.memory, self.best = optimizer, validate, memory, best
-        self.group = f"stage{number + 1}"
+        self.group, self.began = group, time.monotonic() - memory["seconds"]
         self.progress = Progress(
             directory,
             options,
             interruption,
-            name=f"{directory.path.name} stage {number + 1}",
+            name=name,
             total=num_steps * config.last_epoch,
             done=num_steps * start.epoch + start.step,
         )
@@ -98,7 +101,7 @@ class Recorder:
                 state = self.system.model.state_dict()
                 self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
         if is_main():
-            self.directory.append_metrics(kind="validation", stage=self.number, epoch=epoch, metrics=values)
+            self.directory.append_metrics(kind="validation", stage=self.stage, epoch=epoch, metrics=values)
             self.progress.draw(f"{self.group}/validation", values)
             self.progress.bar.set_postfix(
                 validation=f"{values['selection']:.2f}", best=f"{self.memory['best_value']:.2f}"
@@ -110,6 +113,7 @@ class Recorder:
 
     def save(self, upcoming: Position) -> None:
         """Write the checkpoint."""
+        self.memory["seconds"] = time.monotonic() - self.began
         if is_main():
             file = self.directory.checkpoint_file
             save_checkpoint(file, self.system, self.optimizer, upcoming, self.memory, self.best)
@@ -117,4 +121,5 @@ class Recorder:
 
     def close(self) -> None:
         """Take the progress bar away and close event files."""
+        self.memory["seconds"] = time.monotonic() - self.began
         self.progress.close()

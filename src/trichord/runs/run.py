@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -181,21 +180,20 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     torch.manual_seed(derive_seed(config.seed, "objective", number))
     objective: Objective | None = None if stage.objective is None else stage.objective.build()
     views = {name: AdapterView(config.adapters[name].modalities, of.build()) for name, of in stage.adapters.items()}
-    system = System(run.model, objective, stage.modalities, run.low_rank, views)
+    system = System(run.model, objective, stage.modalities, run.low_rank, views, stage.train)
     set_trainable(run.model.encoders, stage.train)
     run.low_rank.learn(stage.adapters)
     learning = own_tensors(run.model.encoders, stage.adapters)
     system.to(run.engine.device)
     optimizer = build_optimizer(system, stage.optimizer)
     start = Position(number, 0, 0)
-    memory: dict[str, Any] = {"best_value": -1.0, "best_epoch": 0}
+    memory: dict[str, Any] = {"best_value": -1.0, "best_epoch": 0, "seconds": 0.0}
     best: dict[str, torch.Tensor] = {}
     if checkpoint is not None:
         restore(checkpoint, system, optimizer)
         start, memory, best = checkpoint.position, checkpoint.memory, checkpoint.best
     else:
         memory["frozen"] = frozen_hashes(run.model.encoders, stage.train, learning)
-        memory["seconds"] = 0.0
     items = run.dataset.split(*config.fit_splits)
     folder = run.options.cache_folder or run.directory.cache_folder
     before = None if checkpoint is None else memory.get("cached")
@@ -207,7 +205,8 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     recorder = Recorder(
         directory=run.directory,
         config=stage,
-        number=number,
+        name=f"{run.directory.path.name} stage {number + 1}",
+        group=f"stage{number + 1}",
         system=system,
         optimizer=optimizer,
         validate=validator(run, number, data.validation),
@@ -220,13 +219,11 @@ def run_stage(run: Run, number: int, checkpoint: Checkpoint | None) -> None:
     )
     if checkpoint is None:
         recorder.save(start)
-    began = time.monotonic()
     try:
         with run.model.given(data.depths):
             train_stage(system, stage, source, run.engine, optimizer, start, config.seed, recorder)
     finally:
         recorder.close()
-        memory["seconds"] += time.monotonic() - began
     verify_frozen(run.model.encoders, memory["frozen"], spelled(config, number), learning)
     if stage.keep == "best" and recorder.best:
         load_state(run.model, recorder.best)

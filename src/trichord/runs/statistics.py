@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
 
 from trichord.data import Dataset
-from trichord.encoders import JointEncoder, WordPool
+from trichord.encoders import WordPool
+from trichord.encoders.contract import Encoders
 from trichord.shapes import Tensor
 
 CHUNK = 4096
 
 
-def fit_statistics(model: JointEncoder, dataset: Dataset, items: np.ndarray) -> None:
-    """Let every encoder that has input statistics fit them on all instances of the given items."""
-    for name in model.modalities:
+def fit_statistics(model: Encoders, dataset: Dataset, items: np.ndarray, besides: Collection[str] = ()) -> None:
+    """Let every encoder that has input statistics fit them on all instances of the given items.
+
+    Args:
+        model: whose encoders.
+        dataset: the data.
+        items: (n,) rows of the items.
+        besides: modalities whose encoders bring their statistics with their weights, and are left as they are.
+    """
+    for name in [name for name in model.modalities if name not in besides]:
         model.encoder(name).fit_statistics(instance_chunks(dataset, name, items))
 
 
-def take_words(model: JointEncoder, dataset: Dataset) -> None:
+def take_words(model: Encoders, dataset: Dataset) -> None:
     """Give the encoders that look words up the word vectors of the data, however many these are."""
     for name in model.modalities:
         encoder, table = model.encoder(name), dataset.words(name)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trichord.data import Dataset, require_segments, require_sources
+from trichord.data.specification import RAW_WIDTHS
 from trichord.encoders import EncoderConfig, WordPoolConfig
+from trichord.encoders.backbone import BackboneConfig
 from trichord.errors import DataError
 from trichord.modality import parse_task
 from trichord.objectives import PairwiseConfig
@@ -62,6 +64,14 @@ def check_encoders(encoders: Mapping[str, EncoderConfig], dataset: Dataset, whos
                 file=dataset.path,
                 remedy="choose an order of the modalities that are there, or import the missing one",
             )
+        if held[name].kind in RAW_WIDTHS and not isinstance(encoder, BackboneConfig):
+            raise DataError(
+                f"{name} holds raw inputs (kind {held[name].kind!r}), and the encoder {type(encoder).__name__} of "
+                f"{whose} takes features",
+                file=dataset.path,
+                remedy="classify with a pretrained encoder that reads them (trichord study mmlora --encoder "
+                f"{name}=FOLDER), or make a data set of features",
+            )
         if encoder.kind != held[name].kind:
             raise DataError(
                 f"{name} is of the kind {held[name].kind!r}, and the encoder {type(encoder).__name__} of {whose} takes "
@@ -76,6 +86,13 @@ def check_encoders(encoders: Mapping[str, EncoderConfig], dataset: Dataset, whos
                 f"for others ({encoder.word_vectors or 'unknown'})",
                 file=dataset.path,
                 remedy="import the captions again with the file of word vectors the model was made with",
+            )
+        if isinstance(encoder, BackboneConfig) and encoder.processor != held[name].preparation:
+            raise DataError(
+                f"{name} is {'prepared for another checkpoint than' if held[name].preparation else 'not prepared for'} "
+                f"that of {whose} ({encoder.family}, {encoder.source})",
+                file=dataset.path,
+                remedy="take trichord.runs.prepared_data.prepared_view of the data",
             )
         if encoder.input_dim != held[name].dim:
             raise DataError(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from trichord.curricula import training_mode
 from trichord.data import Dataset
 from trichord.dist import barrier, is_main
 from trichord.encoders.beforehand import Depth
@@ -16,7 +15,6 @@ from trichord.evaluation.embed import evaluating
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.options import RunOptions
 from trichord.runs.preprocessing import preprocessing_of
-from trichord.training.loop import adapted
 from trichord.training.stage import StageConfig
 from trichord.training.system import System
 from trichord.training.trunk_cache import cache_outputs, cacheable_depth
@@ -83,8 +81,7 @@ def _find_data(
     before: Mapping[str, Depth] | None,
 ) -> StageData:
     model = system.model
-    system.train()
-    training_mode(model.encoders, stage.train, adapted(system))
+    system.set_mode()
     # Heads on pooled vectors are about as fast as reading what they would give.
     long = [name for name in stage.modalities if model.encoder(name).sequences]
     found = {name: cacheable_depth(model.encoder(name)) for name in long}

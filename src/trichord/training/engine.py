@@ -75,7 +75,8 @@ class Engine:
 
     def backward(self, loss: torch.Tensor) -> None:
         """Compute gradients, averaged over processes."""
-        self._accelerator.backward(loss)
+        # accelerate's own way looks for optional packages at every step, for kinds of training that we do not have.
+        loss.backward()  # type: ignore[no-untyped-call]
 
     def clip_gradients(self, module: nn.Module, largest_norm: float | None) -> float:
         """Scale gradients down to `largest_norm` (None: leave them) and return the norm they had."""

@@ -9,8 +9,6 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from trichord.adapters.targets import OWN
-from trichord.curricula import training_mode
 from trichord.dist import rank
 from trichord.errors import TrainingError
 from trichord.objectives import LossTerms
@@ -18,8 +16,8 @@ from trichord.randomness import derive_seed
 from trichord.training.engine import Engine
 from trichord.training.optimization import schedule_factor, set_learning_rate
 from trichord.training.source import BatchSource
-from trichord.training.stage import StageConfig
-from trichord.training.system import System
+from trichord.training.stage import Learning
+from trichord.training.system import Trainable
 
 
 @dataclass(frozen=True)
@@ -84,19 +82,9 @@ def seed_everything(seed: int) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def adapted(system: System) -> set[str]:
-    """Return the modalities whose encoders hold matrices that learn.
-
-    The other side of an adapter of one side alone is none of them: its vectors are those of the base, in training too.
-    """
-    learning = {name for name, parameter in system.model.named_parameters() if parameter.requires_grad}
-    own = {name for name in learning if OWN.search(name)}
-    return {name for name in system.model.modalities if any(key.startswith(f"encoders.{name}.") for key in own)}
-
-
 def train_stage(
-    system: System,
-    config: StageConfig,
+    system: Trainable,
+    config: Learning,
     source: BatchSource,
     engine: Engine,
     optimizer: torch.optim.Optimizer,
@@ -107,8 +95,8 @@ def train_stage(
     """Take every step from `start` to the end of the stage.
 
     Args:
-        system: model and objective, frozen parts already set.
-        config: the stage.
+        system: what learns, frozen parts already set.
+        config: how it learns, and how long.
         source: its batches.
         engine: device, precision and processes.
         optimizer: over the parameters that learn, holding its state when `start` is not the beginning.
@@ -121,15 +109,13 @@ def train_stage(
     """
     prepared, prepared_optimizer = engine.prepare(system, optimizer)
     total_steps = source.num_steps * config.epochs
-    through_adapters = adapted(system)
     for epoch in range(start.epoch, config.last_epoch):
         first_step = start.step if epoch == start.epoch else 0
+        system.set_mode()  # validation leaves every module in the mode it was in
         began = time.perf_counter()
         for step, batch in source.steps(epoch, first_step):
             position = Position(start.stage, epoch, step)
             seed_everything(derive_seed(seed, "dropout", start.stage, epoch, step, rank()))
-            system.train()
-            training_mode(system.model.encoders, config.train, through_adapters)
             factor = schedule_factor(epoch * source.num_steps + step, total_steps, config.optimizer, source.num_steps)
             set_learning_rate(optimizer, factor * config.optimizer.learning_rate)
             terms: LossTerms = prepared(batch.to(engine.device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,29 +71,35 @@ def schedule_factor(step: int, total_steps: int, config: OptimizerConfig, steps_
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def build_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+def build_optimizer(
+    module: nn.Module, config: OptimizerConfig, ratios: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
     """Return AdamW over the parameters that learn: matrices with weight decay, vectors and scalars without.
 
     A group may say how many times faster than the others it learns ("ratio"), see `set_learning_rate`.
+
+    Args:
+        module: whose parameters.
+        config: how.
+        ratios: name of a parameter -> how many times faster it learns; those that are not named learn at ratio 1, and
+            an adapter's B at `matrix_b_ratio`.
     """
-    fast = set() if config.matrix_b_ratio == 1 else set(matrices_b(module))
+    speeds = dict.fromkeys(matrices_b(module), config.matrix_b_ratio) | dict(ratios or {})
     lengths = set(magnitudes(module))  # of a convolution's outputs: vectors in the shape of a kernel
     learning = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not learning:
         raise ConfigError("nothing learns: every parameter is frozen")
     vectors = {name for name, p in learning.items() if p.ndim < 2} | lengths
-    matrices = [p for name, p in learning.items() if name not in vectors | fast]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": [p for name, p in learning.items() if name in vectors], "weight_decay": 0.0},
-        {
-            "params": [p for name, p in learning.items() if name in fast],
-            "weight_decay": config.weight_decay,
-            "ratio": config.matrix_b_ratio,
-        },
-    ]
-    kept = [group for group in groups if group["params"]]
-    optimizer = torch.optim.AdamW(kept, lr=config.learning_rate, betas=config.betas, fused=True)
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for name, parameter in learning.items():
+        ratio, decays = speeds.get(name, 1.0), name not in vectors
+        decay = config.weight_decay if decays else 0.0
+        faster = {} if ratio == 1.0 else {"ratio": ratio}
+        group = groups.setdefault((ratio, not decays), {"params": [], "weight_decay": decay, **faster})
+        group["params"].append(parameter)
+    # The order of the groups numbers the parameters in a checkpoint.
+    ordered = [groups[key] for key in sorted(groups)]
+    optimizer = torch.optim.AdamW(ordered, lr=config.learning_rate, betas=config.betas, fused=True)
     set_learning_rate(optimizer, config.learning_rate)
     return optimizer
 

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from trichord.config import Config
 from trichord.errors import ConfigError
 from trichord.objectives import ObjectiveConfig
 from trichord.training.optimization import OptimizerConfig
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """How something learns, and how long: what the loop and its hooks read of a stage, or of anything else."""
+
+    @property
+    def optimizer(self) -> OptimizerConfig:
+        """How; the learning-rate schedule spans `epochs`."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the fitting splits that the schedule spans."""
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the epoch after which it ends."""
+
+    @property
+    def evaluate_every(self) -> int:
+        """Epochs between two validations; the last epoch is always validated."""
+
+    @property
+    def keep(self) -> Literal["best", "last"]:
+        """Which weights are handed on."""
 
 
 @dataclass(frozen=True, kw_only=True)

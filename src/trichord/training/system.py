@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from torch import nn
 
 from trichord.adapters.lora import LowRank
+from trichord.adapters.targets import OWN
 from trichord.batch import Batch, Embeddings, Segments
+from trichord.curricula import training_mode
 from trichord.dist import gather_rows, world_size
 from trichord.encoders import JointEncoder
 from trichord.objectives import LossTerms, Objective
@@ -45,7 +48,36 @@ class AdapterView:
     objective: Objective
 
 
-class System(nn.Module):
+class Trainable(nn.Module, ABC):
+    """What the training loop drives.
+
+    A checkpoint holds the whole module. Its `model` is what is validated and handed on.
+    """
+
+    model: nn.Module
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> LossTerms:
+        """Return the loss of the global batch, given this process's rows."""
+
+    @abstractmethod
+    def set_mode(self) -> None:
+        """Put what learns in training mode, and what is frozen in evaluation mode."""
+
+
+def adapted(encoders: nn.ModuleDict) -> set[str]:
+    """Return the modalities whose encoders hold matrices that learn.
+
+    The other side of an adapter of one side alone is none of them: its vectors are those of the base, in training too.
+    """
+    return {
+        name
+        for name, encoder in encoders.items()
+        if any(OWN.search(f".{key}") and parameter.requires_grad for key, parameter in encoder.named_parameters())
+    }
+
+
+class System(Trainable):
     """What one stage trains.
 
     Args:
@@ -54,7 +86,10 @@ class System(nn.Module):
         modalities: names of the modalities that are encoded for it.
         low_rank: the adapters in the model.
         views: name of an adapter -> what is looked at through it. Terms are named "VT/part/term".
+        learning: names of the modalities whose encoders learn as a whole; None: all that are encoded.
     """
+
+    model: JointEncoder
 
     def __init__(
         self,
@@ -63,6 +98,7 @@ class System(nn.Module):
         modalities: tuple[str, ...],
         low_rank: LowRank | None = None,
         views: Mapping[str, AdapterView] | None = None,
+        learning: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -70,6 +106,7 @@ class System(nn.Module):
         self.modalities = modalities
         self.low_rank = low_rank or LowRank(model)
         self.views = dict(views or {})
+        self.learning = tuple(modalities if learning is None else learning)
         self.view_objectives = nn.ModuleDict({name: view.objective for name, view in self.views.items()})
 
     def forward(self, batch: Batch) -> LossTerms:
@@ -85,6 +122,11 @@ class System(nn.Module):
                 terms = self._look(batch, view.modalities, view.objective).terms
             merged |= {f"{name}/{term}": value for term, value in terms.items()}
         return LossTerms(merged)
+
+    def set_mode(self) -> None:
+        """Put what learns in training mode; encoders through which adapters learn drop inputs as well."""
+        self.train()
+        training_mode(self.model.encoders, self.learning, adapted(self.model.encoders))
 
     def _look(self, batch: Batch, modalities: tuple[str, ...], objective: Objective) -> LossTerms:
         embeddings = self.model(batch.features, len(batch), only=modalities)
