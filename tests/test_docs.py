@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 # What shortens a command that is shown, without taking a word of it away.
 SHORTER = {
-    "trichord study orders": "--workers 1 --no-refit --set.stages.0.epochs 2 --set.stages.1.epochs 2",
+    "trichord study orders": "--workers 1 --no-refit --no-baseline --set.stages.0.epochs 2 --set.stages.1.epochs 2",
     "trichord train --data clips --order VT_A --out runs/vt_a": "--set.stages.0.epochs 2 --set.stages.1.epochs 2",
     "trichord train --data clips --order VT_A --out runs/longer": "--set.stages.1.epochs 2",
     "torchrun": "--set.stages.0.epochs 2",

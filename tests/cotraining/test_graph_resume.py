@@ -70,8 +70,17 @@ def whole(folder: Path, dataset: Dataset, config: GraphExperimentConfig) -> Grap
     return train(config, dataset, folder / "whole")
 
 
-# In the middle of an epoch, at its end before it is saved, and with a checkpoint from one step or more before.
-@pytest.mark.parametrize(("epoch", "step", "every"), [(0, 2, 1), (1, 0, 1), (2, 1, 3), (3, 0, 4)])
+# At the end of an epoch before it is saved, and in the middle of one with a checkpoint from some steps before. The slow
+# suite tries the other two combinations as well.
+@pytest.mark.parametrize(
+    ("epoch", "step", "every"),
+    [
+        pytest.param(0, 2, 1, marks=pytest.mark.slow),
+        (1, 0, 1),
+        (2, 1, 3),
+        pytest.param(3, 0, 4, marks=pytest.mark.slow),
+    ],
+)
 def test_a_graph_that_died_goes_on_exactly(
     folder: Path,
     dataset: Dataset,

@@ -36,6 +36,7 @@ def planted_dataset(
     table = {
         "id": [f"item {i}" for i in range(items)],
         "split": [("train", "train", "train", "val", "test")[i // 3 % 5] for i in range(items)],
+        "source": [f"talker {i // 3}" for i in range(items)],
         "mood": lists if several else [CLASSES[n] for n in numbers],
     }
     arrays = {

@@ -114,6 +114,7 @@ def test_the_report_is_whole(finished: Path, report: MMLoRAReport) -> None:
     assert report.method("teacher (UMT)").cost.epochs == 9
     assert best.trainable < joint.trainable == report.method("ensemble").cost.trainable
     assert best.seconds_before > 0.0 == joint.seconds_before
+    assert any("come from 6 sources" in flag for flag in report.flags)
     assert report.answers
     assert report.title in (finished / "study" / "report.html").read_text(encoding="utf-8")
 

@@ -17,6 +17,8 @@ from trichord.studies.mmlora.study import Prepared
 from trichord.studies.mmlora.trained import EXPERTS_FILE, Trained
 from trichord.studies.mmlora.under_training import find_under_training
 
+FEW_SOURCES = 20
+
 
 def build_report(prepared: Prepared, done: Mapping[str, Trained], proven: int, device: torch.device) -> MMLoRAReport:
     """Return the report, less its answers and the time it took.
@@ -53,7 +55,7 @@ def build_report(prepared: Prepared, done: Mapping[str, Trained], proven: int, d
         ranks=rank_points(done, study.selection_split, study.report_split),
         under_training=find_under_training(done, study.report_split),
         best=best_row(rows).name,
-        flags=_flags(done),
+        flags=(*_flags(done), *_few_sources(prepared)),
         notes=tuple(_notes(prepared, rows, proven)),
         folders={name: trained.folders[0].path.parent.as_posix() for name, trained in done.items()},
     )
@@ -108,6 +110,20 @@ def _flags(done: Mapping[str, Trained]) -> tuple[str, ...]:
                 if name not in told[flag]:
                     told[flag].append(name)
     return tuple(f"{flag} ({', '.join(names)})" for flag, names in told.items())
+
+
+def _few_sources(prepared: Prepared) -> tuple[str, ...]:
+    """Warn where the reported items come from few sources: intervals take each item for one of its own."""
+    sources, split = prepared.dataset.source, prepared.study.report_split
+    if sources is None:
+        return ()
+    number = len({sources[item] for item in prepared.dataset.split(split).tolist()})
+    if number >= FEW_SOURCES:
+        return ()
+    return (
+        f"The items of {split} come from {number} sources, and those of one source are alike: for other sources than "
+        "these the intervals are too narrow.",
+    )
 
 
 def _notes(prepared: Prepared, rows: Sequence[MethodRow], proven: int) -> list[str]:

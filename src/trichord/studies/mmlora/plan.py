@@ -72,14 +72,9 @@ class Method:
 
     def folder(self, setting: Setting, seed: int) -> str:
         """Return where a run of it lies, below the folder of the study."""
-        words = [self.name.replace(" ", "-").replace("(", "").replace(")", ""), setting.words.replace(" ", "-")]
-        return "/".join(
-            [
-                "runs" if self.experts else "experts" if self.kind == "expert" else "runs",
-                *filter(None, words),
-                f"seed-{seed}",
-            ]
-        )
+        place = "experts" if self.kind == "expert" else "runs"
+        words = [self.name.replace("(", "").replace(")", ""), setting.words]
+        return "/".join([place, *(word.replace(" ", "-") for word in words if word), f"seed-{seed}"])
 
 
 def plan_methods(

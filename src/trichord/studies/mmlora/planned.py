@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from trichord.errors import RunError
 from trichord.files import hash_bytes, read_json, write_json
 from trichord.runs import RunOptions, identify
 from trichord.runs.prepared_data import prepared_view
+from trichord.studies.graphs.journal import is_held
+
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,13 @@ class PlannedClassifier:
             directory.check_same(self.config, identify(self._view(dataset)))
 
     def carry_out(self, dataset: Dataset, options: RunOptions) -> None:
-        """Train and measure, see `run_classifier`."""
+        """Train and measure, see `run_classifier`.
+
+        The workers of a study that was killed end within half a second; until then they hold their folders.
+        """
+        patience = time.monotonic() + PATIENCE
+        while is_held(self.folder / ".lock") and time.monotonic() < patience:
+            time.sleep(0.1)
         experts = {name: load_classifier(folder) for name, folder in self.experts.items()}
         view = self._view(dataset)
         run_classifier(self.config, view, self.folder, options=options, experts=experts, probes=self.probes)
