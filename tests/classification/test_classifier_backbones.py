@@ -86,9 +86,11 @@ def test_experts_and_mmlora_answer_after_their_checkpoints_are_gone(
     head = classifier(chosen, "joint", ("video", "text"))
     frozen = run_classifier(head, chosen.dataset, folder / "head", options=QUIET, probes=False)
     assert value(directory.scores("test"), "accuracy") > 60
+    over = classifier(chosen, "head", ("video", "text"), starts=hashes(experts))
+    alone = run_classifier(over, chosen.dataset, folder / "alone", options=QUIET, experts=experts)
     for name in ("vit", "bert"):
         shutil.move(folder / name, folder / f"{name} gone")
-    for trained in (directory, frozen):
+    for trained in (directory, frozen, alone):
         loaded = load_classifier(trained.path)
         found = loaded.predict(Dataset.open(dataset.path), "test")  # raw: it is prepared by the saved processors
         assert same_scores(found, trained.scores("test"))

@@ -161,6 +161,10 @@ def test_a_missing_modality_adds_nothing() -> None:
         alone = model({"video": batch.features["video"]}, len(batch))
         only = model(batch.features, len(batch), only=["video"])
         assert torch.equal(alone.logits, only.logits)
+        if fusion == "sum of logits":
+            own = model.heads["video"](model.encoder("video")(batch.features["video"]).embedding)
+            assert bool(model.heads["audio"].bias.any())
+            torch.testing.assert_close(alone.logits[batch.features["video"].rows], own)
         assert torch.equal(found.logits[[0, 1, 3]], alone.logits[[0, 1, 3]]), "these rows lack audio"
         assert not bool(found.logits[2].any())
         assert found.held.tolist() == [row != 2 for row in range(ROWS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,10 @@ def test_mmlora_over_experts(data: Path, experts: list[str], capsys: pytest.Capt
     assert list(config.low_rank) == ["video"]
     main(_train(data, data.parent / "taught", "teacher", "--experts", *experts))
     assert "probe audio" in capsys.readouterr().out
+    alone = data.parent / "alone"
+    main(_train(data, alone, "head", "--experts", *experts, "--json"))
+    assert json.loads(capsys.readouterr().out)["adapters"] == {}
+    assert ClassifierDirectory(alone).record().config.kind == "head"
 
 
 def test_predictions(data: Path, experts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +113,11 @@ def test_predictions_without_the_truth(
     capsys.readouterr()
     predict = ["classify", "predict", experts[0], "--out", str(tmp_path / "said.csv"), "--data"]
     main([*predict, str(tmp_path / "new")])
-    assert "accuracy" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["classify", "predict", experts[1], *predict[3:], str(tmp_path / "new")])
+    said = capsys.readouterr()
+    assert "needs the modality 'audio'; the data hold ['video']. Take others of its modalities alone" in said.err
+    assert "accuracy" not in said.out
     items = items.append_column("mood", pa.array(["calm", "bored"] * 31))
     write_dataset(tmp_path / "other", name="other", items=items, modalities={"video": ModalityArrays(values)})
     main([*predict, str(tmp_path / "other")])
@@ -126,6 +135,10 @@ def test_predictions_without_the_truth(
         ("mmlora", ["--rank", "4"], "takes an expert of every modality: --experts"),
         ("joint", ["--experts", "EXPERTS"], "takes no experts"),
         ("mmlora", ["--experts", "EXPERTS"], "needs --rank"),
+        ("mmlora", ["--experts", "EXPERTS", "--rank", "0"], "--rank 0: matrices have a rank of 1 or more"),
+        ("expert", ["--modalities", "V", "--rank", "0"], "--rank 0: matrices have a rank of 1 or more"),
+        ("head", ["--experts", "EXPERTS", "--rank", "4"], "no encoder of --kind head learns by matrices"),
+        ("head", [], "takes an expert of every modality: --experts"),
         ("mmlora", ["--experts", "EXPERT", "--rank", "4"], "this classifier looks at ['video', 'audio']"),
         ("teacher", ["--experts", "EXPERT", "EXPERT"], "name one expert per modality"),
         ("joint", ["--modalities", "vidoe"], "did you mean 'video'"),
@@ -149,6 +162,44 @@ def test_mistakes_are_one_clear_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (data.parent / "never").exists()
+
+
+def test_features_that_are_no_numbers_are_not_answered(
+    data: Path, experts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data, tmp_path / "spoiled")
+    values = np.load(tmp_path / "spoiled" / "video.npy", mmap_mode="r+")
+    values[50, 1] = np.nan
+    values.flush()
+    predict = ["classify", "predict", experts[0], "--data", str(tmp_path / "spoiled"), "--out"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main([*predict, str(tmp_path / "said.csv")])
+    assert stop.value.code == 1
+    assert "video of item 'clip 50' holds NaN or infinity" in capsys.readouterr().err
+    assert not (tmp_path / "said.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--experts", "video"], "--experts video: write MODALITY=FOLDER"),
+        (["--experts", "video=a", "video=b"], "--experts video=b: video has a already"),
+        (["--experts", "text=a"], "stands on no expert of 'text'"),
+        (["--only", "audio"], "knows ['video']; it was asked to take ['audio'] alone"),
+        (["--only", "T"], "there is no modality 'T'"),
+    ],
+)
+def test_mistakes_of_predict(
+    data: Path, experts: list[str], tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["classify", "predict", experts[0], "--data", str(data), "--out", str(tmp_path / "said.csv"), *more])
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "said.csv").exists()
 
 
 def test_a_file_that_cannot_be_written(

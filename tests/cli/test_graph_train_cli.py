@@ -144,7 +144,8 @@ def test_a_file_is_no_folder(data: Path, typed: Type, out: str) -> None:
     (data.parent / "file").touch()
     status, _, err = typed(*graph(data, out=out))
     assert status == 1
-    assert err == f"error: {data.parent / out} cannot be a folder: a file is in its place; choose another --out\n"
+    why = f"{data.parent / 'file'} is a file"
+    assert err == f"error: {data.parent / out} cannot be a folder: {why}; choose another --out\n"
 
 
 def test_a_misspelt_setting_gets_the_nearest_name(data: Path, typed: Type) -> None:

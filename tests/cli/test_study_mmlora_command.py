@@ -59,6 +59,8 @@ def data(tmp_path: Path) -> Path:
         (["--label", "moods"], ["is a list", "--several"]),
         (["--label", "mood", "--several"], ["is 'calm'", "leave --several away"]),
         (["--label", "mood", "--modalities", "vido"], ["there is no modality 'vido'", "video"]),
+        (["--label", "mood", "--modalities", "VX"], ["there is no modality 'VX'", "did you mean 'V'"]),
+        (["--label", "mood", "--modalities", "VA", "audio"], ["named once", "audio"]),
         (["--label", "mood", "--report", "tst"], ["tst"]),
         (["--label", "mood", "--report", "val"], ["val", "a split serves one of these"]),
         (["--label", "mood", "--encoder", "video"], ["--encoder video: write MODALITY=FOLDER"]),

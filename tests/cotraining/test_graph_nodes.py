@@ -239,7 +239,7 @@ def test_starts_that_do_not_serve_are_refused(folder: Path, dataset: Dataset, te
     out = folder / "refused"
     with pytest.raises(RunError, match=r"nothing.*is not a run folder"):
         experiment(dataset, frozen(folder / "nothing"))
-    with pytest.raises(RunError, match=r"team is not a run folder: it holds a GraphExperimentConfig"):
+    with pytest.raises(RunError, match=r"team is a graph: name one of its nodes, nodes/NAME"):
         experiment(dataset, frozen(team.path))
     with pytest.raises(ConfigError, match=r"'old': .*av has no encoder for \['text'\], only for \['video', 'audio'\]"):
         train(experiment(dataset, frozen(team.node_folder("av"))), dataset, out)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from trichord.data import Dataset, ModalityArrays, write_dataset
-from trichord.data.classes import Classes, LabelSets, read_labels
+from trichord.data.classes import UNREAD, Classes, LabelSets, read_labels
 from trichord.errors import ConfigError, DataError
 
 
@@ -87,3 +87,57 @@ def test_every_split_that_is_used_shows_every_class(tmp_path: Path, several: boo
     assert len(read_labels(dataset, "kinds", several, splits=("a",))) == 2
     with pytest.raises(DataError, match=r"row 1: the class 'y' of the label 'kinds' has no item in b, .*'item1'"):
         read_labels(dataset, "kinds", several, splits=("a", "b"))
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("odd", [None, " ", "z"])
+def test_what_other_splits_hold_does_not_matter(tmp_path: Path, several: bool, odd: str | None) -> None:
+    """An item without a label, or of a class of its own, in a split that is not asked for."""
+    kinds = ["x", "y", "y", "x", odd, "x"]
+    column: list[Any] = kinds if not several else [None if kind is None else [kind] for kind in kinds]
+    dataset = made(tmp_path, column, "aabbcc")
+    labels = read_labels(dataset, "kinds", several, splits=("b", "a"))
+    assert labels.names == ("x", "y")
+    wanted = [[1, 0], [0, 1], [0, 1], [1, 0], [0, 0], [0, 0]] if several else [0, 1, 1, 0, UNREAD, UNREAD]
+    np.testing.assert_array_equal(labels.truth, wanted)
+    assert [labels.having(number).tolist() for number in (0, 1)] == [
+        [True, False, False, True, False, False],
+        [False, True, True, False, False, False],
+    ]
+    with pytest.raises(DataError, match="no item in a," if odd == "z" else "row 4"):
+        read_labels(dataset, "kinds", several, splits=("a", "c"))
+    if odd != "z":
+        with pytest.raises(DataError, match="row 4"):
+            read_labels(dataset, "kinds", several)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_list_where_one_class_was_said_to_be_is_looked_for_in_the_splits_that_are_used(
+    tmp_path: Path, several: bool
+) -> None:
+    dataset = made(tmp_path, [["x"], ["y"], ["x"], ["y"]] if not several else ["x", "y", "x", "y"])
+    with pytest.raises(DataError, match="row 2"):
+        read_labels(dataset, "kinds", several, splits=("b",))
+
+
+def test_splits_that_share_one_number_the_same_classes_alike(tmp_path: Path) -> None:
+    dataset = made(tmp_path, [9, 10, 10, 9, 2, 9, 10, 9], "aabbccdd")
+    pairs = [("a", "b"), ("a", "d"), ("b", "d"), ("d",)]
+    found = [read_labels(dataset, "kinds", False, splits=pair) for pair in pairs]
+    assert {labels.names for labels in found} == {("9", "10")}
+    assert found[0].truth[dataset.split("a")].tolist() == found[1].truth[dataset.split("a")].tolist() == [0, 1]
+    assert read_labels(dataset, "kinds", False).names == ("2", "9", "10"), "no split named: every item"
+    with pytest.raises(DataError, match=r"'kinds' is '9' for every item of e, and there is nothing"):
+        read_labels(made(tmp_path / "other", [9, 10, 9, 9], "aaee"), "kinds", False, splits=("e",))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_classes_that_are_told_apart_already_keep_their_numbers(tmp_path: Path, several: bool) -> None:
+    kinds = ["z", "y", "x", "w"]
+    dataset = made(tmp_path, [[kind] for kind in kinds] if several else kinds)
+    labels = read_labels(dataset, "kinds", several, ("a",), classes=("x", "y", "z"))
+    assert labels.names == ("x", "y", "z")
+    wanted = [[0, 0, 1], [0, 1, 0], [0, 0, 0], [0, 0, 0]] if several else [2, 1, UNREAD, UNREAD]
+    np.testing.assert_array_equal(labels.truth, wanted)
+    with pytest.raises(DataError, match=r"row 3: the item 'item3' has the class 'w' .*none of the 3 .*\(x, y, z\)"):
+        read_labels(dataset, "kinds", several, ("b",), classes=("x", "y", "z"))

@@ -41,6 +41,10 @@ def test_a_row_that_lacks_a_modality_is_answered_by_those_it_has(several: bool, 
         np.testing.assert_array_equal(found.held, np.arange(120) >= 10)
         np.testing.assert_array_equal(found.predictions()[10:30], b.predictions()[10:30])
         np.testing.assert_array_equal(found.logits[:10], 0.0)
+        chances = [np.exp(one.logits[10:30].astype(np.float64)) for one in (found, b)]
+        if combines == "probabilities" and not several:  # logits of shares are known but for a constant
+            chances = [raised / raised.sum(axis=1, keepdims=True) for raised in chances]
+        np.testing.assert_allclose(*chances, rtol=1e-4, err_msg="its weight does not count: it answers as if alone")
     np.testing.assert_array_equal(found.predictions()[30:], a.predictions()[30:])
 
 

@@ -1,15 +1,18 @@
 """Experiments of classifiers: who learns, for how long, at which rate; settings by the amount of data; own encoders."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from trichord.data import DatasetSpec, ModalitySpec
+from trichord.data import DatasetSpec, ModalityArrays, ModalitySpec, write_dataset
 from trichord.data.specification import WordsSource
 from trichord.encoders import AudioEncoderConfig, LinearHeadConfig, ResidualHeadConfig, WordPoolConfig
 from trichord.errors import ConfigError
 from trichord.modality import AUDIO, TEXT, VIDEO
 from trichord.recipes.classifier import ClassifierRecipe, spread
+from trichord.recipes.classifier_encoders import read_modalities
 from trichord.recipes.classifier_settings import FEW, MANY, PRETRAINED, choose_settings, own_encoder
 
 HASHES = {"video": "a" * 16, "audio": "b" * 16}
@@ -39,6 +42,21 @@ def test_an_expert_learns_its_encoder_or_matrices_alone(recipe: ClassifierRecipe
     assert matrices.learning.optimizer.learning_rate == 0.02
     found = matrices.low_rank["audio"]
     assert (found.rank, found.alpha, found.targets) == (4, 4.0, "linear and convolution")
+
+
+def test_a_rank_of_nothing_is_no_expert_that_learns_as_a_whole(recipe: ClassifierRecipe) -> None:
+    with pytest.raises(ConfigError, match="rank"):
+        recipe.expert("audio", 0, rank=0)
+    with pytest.raises(ConfigError, match="rank"):
+        recipe.mmlora(0, 0, ("audio",), HASHES)
+
+
+def test_the_classifier_alone_learns_over_experts_as_long_as_matrices_do(recipe: ClassifierRecipe) -> None:
+    alone, matrices = recipe.head(2, 0.004, HASHES), recipe.mmlora(2, 8, ("video",), HASHES)
+    assert (alone.kind, alone.train, alone.low_rank, alone.starts, alone.seed) == ("head", (), {}, HASHES, 2)
+    assert alone.learning.optimizer.learning_rate == 0.004
+    assert alone.learning.epochs == matrices.learning.epochs == 7
+    assert alone.model == matrices.model
 
 
 def test_joint_learning_has_the_epochs_of_both_stages(recipe: ClassifierRecipe) -> None:
@@ -101,3 +119,15 @@ def test_every_kind_of_features_has_an_encoder_and_raw_ones_have_none() -> None:
     assert {pooled.output_dim, words.output_dim} == {FEW.width}
     with pytest.raises(ConfigError, match=r"video is of the kind 'image'.*--encoder video=FOLDER"):
         own_encoder(ModalitySpec(VIDEO, "image", 3, 9), FEW)
+
+
+def test_modalities_are_read_by_name_and_by_letter_in_the_order_of_the_data(tmp_path: Path) -> None:
+    arrays = {name: ModalityArrays(np.ones((2, 3), np.float32)) for name in ("video", "audio", "text")}
+    table = {"id": ["a", "b"], "split": ["train"] * 2}
+    dataset = write_dataset(tmp_path / "data", name="two", items=table, modalities=arrays)
+    for given in (("audio", "video"), ("AV",), ("A", "V"), ("A", "video")):
+        assert read_modalities(dataset, given) == ("video", "audio")
+    assert read_modalities(dataset, ()) == ()
+    for given, said in ((("AX",), "no modality 'AX'"), (("",), "no modality ''"), (("VA", "V"), "video twice")):
+        with pytest.raises(ConfigError, match=said):
+            read_modalities(dataset, given)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mmlora_cases import EMOTIONS, GENRES, LEVELS, WORDS, make_mmlora_report, paired
+from mmlora_report_cases import EMOTIONS, GENRES, LEVELS, WORDS, make_mmlora_report, paired
 from rich.console import Console
 from test_page import read
 
@@ -104,7 +104,7 @@ def test_every_text_of_the_record_is_on_the_page(page: str, report: MMLoRAReport
 def test_every_number_of_the_main_table_is_from_the_record(page: str, report: MMLoRAReport) -> None:
     body = without_figures(page).split('<section id="methods">')[1].split("</section>")[0]
     text = html.unescape(re.sub(r"<[^>]+>", " ", body))
-    known = {f"{value:.1f}" for value in report.chance.values()} | {"0.5", "0.001", "0.3"}
+    known = {f"{value:.1f}" for value in report.chance.values()} | {"0.5", "0.001", "0.003", "0.3"}
     for row in report.methods:
         for found in row.metrics.values():
             known |= {f"{value:.1f}" for value in (found.value, found.low, found.high)}
@@ -121,9 +121,10 @@ def test_every_number_of_the_main_table_is_from_the_record(page: str, report: MM
 
 def test_the_chosen_and_the_tried_are_on_the_page(page: str) -> None:
     body = read(without_figures(page).split('<section id="choice">')[1].split("</section>")[0]).text
-    assert re.search(r"MMLoRA on video\s*video, audio\s*video\s*rank 64\s*6\s*55\.7", body)
+    assert re.search(r"MMLoRA on video\s*video, audio\s*video\s*rank 64 \(largest tried\)\s*6\s*55\.7", body)
     assert re.search(r"expert video\s*video\s*–\s*nothing to choose\s*1\s*43\.7", body)
-    assert "picked among 24 settings" in body
+    assert "Which of the 3 rows of MMLoRA over ordinary experts is best" in body
+    assert "picked among 18 settings" in body
 
 
 def test_only_what_was_left_behind_is_called_so(page: str) -> None:
@@ -176,7 +177,16 @@ def test_a_report_of_one_modality_has_what_it_can_have() -> None:
 
 def test_an_empty_report_is_still_a_page() -> None:
     made = make_mmlora_report(
-        methods=(), ranks=(), under_training=(), best="", answers=(), chance={}, flags=(), notes=(), folders={}
+        methods=(),
+        ranks=(),
+        rank_effects=(),
+        under_training=(),
+        best="",
+        answers=(),
+        chance={},
+        flags=(),
+        notes=(),
+        folders={},
     )
     reader = read(render_mmlora_page(made))
     assert "Nothing was concluded." in reader.text
@@ -254,7 +264,7 @@ def test_several_labels_have_no_confusion_matrix(monkeypatch: pytest.MonkeyPatch
     assert confusions(made) == ()
     text = read(without_figures(render_mmlora_page(made))).text
     assert "Micro F1" in text
-    assert "one or more per item" in text
+    assert "any number per item" in text
     assert "taken for what" not in text
 
 
@@ -276,7 +286,7 @@ def test_marks_are_filled_where_a_difference_is_claimed(report: MMLoRAReport) ->
     def hollow(drawn: str) -> int:
         return len(re.findall(r"<use[^>]*fill: var\(--paper", drawn))
 
-    assert hollow(level) == sum(len(row.against) for row in report.methods)
+    assert hollow(level) == sum(len(set(row.against) & {"ensemble", "joint"}) for row in report.methods)
     assert hollow(level) - hollow(svg) == 2
 
 
@@ -284,7 +294,15 @@ def test_every_placement_has_a_panel_and_a_ring(report: MMLoRAReport) -> None:
     svg = plot_ranks(report)
     assert svg is not None
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
-    for name in ("MMLoRA on video", "MMLoRA on all over LoRA experts", "on test", "on val", "ensemble", "joint"):
+    for name in (
+        "MMLoRA on video",
+        "MMLoRA on all over LoRA experts",
+        "on test",
+        "on val",
+        "ensemble",
+        "joint",
+        "classifier alone",
+    ):
         assert name in texts
     assert texts.count("64") == 4
     assert plot_ranks(replace(report, ranks=())) is None
@@ -298,6 +316,53 @@ def test_three_removed_modalities_have_three_panels() -> None:
     assert svg is not None
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
     assert [text for text in texts if text.startswith("Without")] == ["Without video", "Without audio", "Without text"]
+
+
+def test_what_the_matrices_add_has_its_table(page: str, report: MMLoRAReport) -> None:
+    body = without_figures(page).split("<h3>What the matrices add</h3>")[1].split("</section>")[0]
+    rows = re.findall(r"<tr>(?!<th scope=\"col\").*?</tr>", body, flags=re.S)
+    assert len(rows) == sum(row.family == "mmlora" for row in report.methods)
+    assert all(row.count("<td") == 2 and "–</td>" not in row for row in rows)
+    assert "only the classifier on top learns anew" in body
+    assert "What the matrices add" not in read(render_mmlora_page(make_mmlora_report(("video",)))).text
+
+
+@pytest.mark.usefixtures("plain")
+def test_effects_of_the_rank_have_their_table() -> None:
+    made = make_mmlora_report(effects={"MMLoRA on all": paired(3.0, 1.0, 0.012)})
+    body = render_mmlora_page(made).split('aria-label="Chosen rank less the smallest"')[1].split("</table>")[0]
+    text = read(f"{body}</table>").text
+    assert re.search(r"MMLoRA on all\s*16\s*1\s*\+3\.0 better\s*\+2\.0 to \+4\.0\s*p = 0\.012", text)
+    assert body.count('class="told"') == 1
+    assert "Chosen rank less" not in render_mmlora_page(replace(made, rank_effects=()))
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_intervals_hold_is_told_with_its_sources() -> None:
+    few = make_mmlora_report(sources=4)
+    text = read(render_mmlora_page(few)).text
+    assert "interval, over 240 items of 4 sources and 5 seeds, excludes zero" in text
+    assert "4 in split test; intervals hold other items of these, not other sources" in text
+    assert "95 % interval over 240 items of 4 sources and 5 seeds." in " ".join(printed(few).split())
+    own = read(render_mmlora_page(replace(few, sources=240))).text
+    assert "240 in split test" in own
+    assert "not other sources" not in own
+    none = read(render_mmlora_page(replace(few, sources=None))).text
+    assert "over 240 items and 5 seeds, excludes zero" in none
+    assert "Sources" not in none
+
+
+@pytest.mark.usefixtures("plain")
+def test_settings_at_an_end_are_marked(report: MMLoRAReport) -> None:
+    text = read(render_mmlora_page(report)).text
+    assert text.count("rank 64 (largest tried)") == text.count("distillation weight 0.3 (smallest tried)") == 2
+    for width in (80, 120):
+        words = " ".join(printed(report, width).split())
+        assert "(largest tried)" in words
+        assert "(smallest tried)" in words
+    inside = replace(report, methods=tuple(replace(row, at_edge="") for row in report.methods))
+    assert "tried)" not in read(render_mmlora_page(inside)).text
+    assert "tried)" not in printed(inside)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])

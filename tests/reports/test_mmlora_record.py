@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mmlora_cases import GENRES, WORDS, make_mmlora_report
+from mmlora_report_cases import GENRES, WORDS, make_mmlora_report
 
 from trichord.errors import DataError
 from trichord.files import read_json, write_json
@@ -19,7 +19,7 @@ from trichord.reports.mmlora.record import MMLoRAReport
         make_mmlora_report(),
         make_mmlora_report(classes=GENRES, several=True),
         make_mmlora_report(("video",), WORDS),
-        make_mmlora_report(methods=(), ranks=(), under_training=(), best=""),
+        make_mmlora_report(methods=(), ranks=(), rank_effects=(), under_training=(), best="", sources=None),
     ],
     ids=["typical", "several", "one modality", "bare"],
 )
@@ -61,7 +61,15 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("methods/0/cost/epochs", KeyError, r"'methods\[0\].cost' lacks 'epochs'"),
         ("methods/0/cost/epochs", 1.5, r"'methods\[0\].cost.epochs' of the table must be a whole number, not 1.5"),
         ("methods/0/cost/epochs", True, "must be a whole number, not True"),
-        ("methods/0/family", "oracle", "must be one of probe, expert, ensemble, mmlora, joint, teacher, not 'oracle'"),
+        ("methods/0/family", "oracle", "must be one of 'probe', 'expert', 'ensemble', 'head', .*, not 'oracle'"),
+        ("methods/0/at_edge", KeyError, r"'methods\[0\]' lacks 'at_edge'"),
+        ("methods/0/at_edge", "both", "must be one of '', 'largest', 'smallest', not 'both'"),
+        ("methods/0/at_edge", None, "must be one of '', 'largest', 'smallest', not None"),
+        ("rank_effects", KeyError, "the table lacks 'rank_effects'"),
+        ("rank_effects/0/smallest", "1", r"'rank_effects\[0\].smallest' of the table must be a whole number, not '1'"),
+        ("rank_effects/0/paired/holm", KeyError, r"'rank_effects\[0\].paired' lacks 'holm'"),
+        ("sources", KeyError, "the table lacks 'sources'"),
+        ("sources", 4.0, "'sources' of the table must be a whole number, not 4.0"),
         ("methods/0/metrics/accuracy", 3.0, r"'methods\[0\].metrics.accuracy' of the table must be an object"),
         ("methods/0/metrics", [], "must be an object, not"),
         ("methods/0/cost/device_bytes", "much", "must be a whole number, not 'much'"),

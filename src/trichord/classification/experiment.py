@@ -13,7 +13,7 @@ from trichord.modality import Modality, check_distinct
 from trichord.training.engine import Precision
 from trichord.training.optimization import OptimizerConfig
 
-Kind = Literal["expert", "joint", "mmlora", "teacher"]
+Kind = Literal["expert", "joint", "mmlora", "head", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,8 @@ class ClassifierExperimentConfig(Config):
     Args:
         recipe: name of the recipe that the settings come from.
         kind: what it is: "expert" (one modality), "joint" (all encoders learn together), "mmlora" (frozen experts,
-            matrices and head learn), "teacher" (joint, and held near the vectors of frozen experts: UMT).
+            matrices and head learn), "head" (frozen experts, the classifier on top learns alone), "teacher" (joint,
+            and held near the vectors of frozen experts: UMT).
         label: the label column.
         several: whether an item may have several classes at once (multi-label).
         letters: modality name -> its letter, in the order of the data set.
@@ -142,6 +143,11 @@ class ClassifierExperimentConfig(Config):
         """Modalities in whose encoders nothing learns."""
         return tuple(name for name in self.model.encoders if name not in {*self.train, *self.low_rank})
 
+    @property
+    def over_experts(self) -> bool:
+        """Whether it stands on experts whose encoders are frozen."""
+        return self.kind in ("mmlora", "head")
+
     def _check_kind(self, names: tuple[str, ...]) -> None:
         if self.kind == "expert" and (len(names) != 1 or self.starts or self.teachers):
             raise ConfigError(f"an expert knows one modality and starts from no other expert, got {list(names)}")
@@ -150,6 +156,11 @@ class ClassifierExperimentConfig(Config):
                 "MMLoRA starts from an expert of every modality, trains none of them as a whole, and has matrices in "
                 f"one or more; got starts {sorted(self.starts)}, train {list(self.train)}, matrices in "
                 f"{sorted(self.low_rank)}"
+            )
+        if self.kind == "head" and (set(self.starts) != set(names) or self.train or self.low_rank):
+            raise ConfigError(
+                "a classifier that learns alone stands on an expert of every modality and leaves them all as they are; "
+                f"got starts {sorted(self.starts)}, train {list(self.train)}, matrices in {sorted(self.low_rank)}"
             )
         if self.kind == "teacher" and set(self.teachers) != set(names):
             raise ConfigError(f"every encoder has a teacher, got {sorted(self.teachers)} for {list(names)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from trichord.adapters.lora import LowRank, own_tensors, plain_state
 from trichord.adapters.saved import read_adapter
 from trichord.classification.directory import ClassifierDirectory
 from trichord.classification.experiment import ClassifierExperimentConfig
+from trichord.classification.experts_file import find_experts
 from trichord.classification.measure import class_scores
 from trichord.classification.model import FusionClassifier
 from trichord.classification.vectors import ItemLogits, ItemVectors, classify_vectors, encode_items
@@ -23,7 +23,7 @@ from trichord.encoders import EncoderConfig
 from trichord.encoders.backbone import BackboneConfig, relocated
 from trichord.errors import ConfigError, DataError, RunError, nearest
 from trichord.evaluation.class_scores import ClassScores, Truth
-from trichord.files import hash_tensors, read_json
+from trichord.files import hash_tensors
 from trichord.runs.directory import DatasetIdentity
 from trichord.runs.prepared_data import prepared_view
 from trichord.runs.suitability import check_encoders
@@ -66,15 +66,22 @@ class LoadedClassifier:
             modalities: names of those to encode; None: all that have an encoder.
 
         Raises:
-            DataError: the data lack a modality, or hold it in another form.
+            DataError: the data lack a modality, hold it in another form, or hold NaN or infinity in one of the items.
         """
         names = self.model.modalities if modalities is None else tuple(modalities)
         for name in names:
             if name not in self.model.modalities:
                 raise ConfigError(f"the classifier knows no {name!r}; {nearest(name, self.model.modalities)}")
         encoders = {name: self.encoders[name] for name in names}
-        missing = [name for name in names if name not in {entry.modality.name for entry in dataset.spec.modalities}]
-        view = dataset if missing else prepared_view(dataset, encoders)
+        held = [modality.name for modality in dataset.modalities]
+        for name in names:
+            if name not in held:
+                raise DataError(
+                    f"the classifier in {self.path} needs the modality {name!r}; the data hold {sorted(held)}",
+                    file=dataset.path,
+                    remedy="take others of its modalities alone (--only, or only=...), or import the missing one",
+                )
+        view = prepared_view(dataset, encoders)
         check_encoders(encoders, view, f"the classifier in {self.path}")
         with self.low_rank.active(*self.low_rank.names):
             return encode_items(self.model, view, items, modalities=names, batch_size=self.config.encode_batch)
@@ -88,13 +95,27 @@ class LoadedClassifier:
             dataset: the data.
             items: rows of the items.
             only: take these modalities alone, as if the others were missing; None takes all.
+
+        Raises:
+            ConfigError: `only` names others than it knows.
+            DataError: see `vectors`; or an answer is not finite.
         """
         names = None if only is None else [name for name in self.model.modalities if name in only]
         if only is not None and (not names or set(only) - set(names)):
             raise ConfigError(
-                f"the classifier knows {list(self.model.modalities)}; only={sorted(only)} asks for others"
+                f"the classifier in {self.path} knows {list(self.model.modalities)}; it was asked to take "
+                f"{sorted(only)} alone"
             )
-        return classify_vectors(self.model, self.vectors(dataset, items, names))
+        found = classify_vectors(self.model, self.vectors(dataset, items, names))
+        wrong = np.flatnonzero(~np.isfinite(found.logits).all(axis=1))
+        if len(wrong):
+            raise DataError(
+                f"the classifier in {self.path} has no finite answer to item {dataset.ids[int(items[wrong[0]])]!r} "
+                f"(so it is with {len(wrong)} of {len(items)} items)",
+                file=dataset.path,
+                remedy="check its features for values that are too large, and the training of the classifier",
+            )
+        return found
 
     def predict(self, dataset: Dataset, split: str, only: Collection[str] | None = None) -> ClassScores:
         """Classify the items of a split and put the truth beside it; see `classify`.
@@ -102,24 +123,18 @@ class LoadedClassifier:
         Raises:
             DataError: the data have other classes than those it tells apart.
         """
-        truth, items = self.truth(dataset), dataset.split(split)
+        truth, items = self.truth(dataset, split), dataset.split(split)
         return class_scores(self.config, truth, split, items, self.classify(dataset, items, only))
 
-    def truth(self, dataset: Dataset) -> Truth:
-        """Return the classes of all items of data, numbered as the classifier's; see `Classes.truth`.
+    def truth(self, dataset: Dataset, *splits: str) -> Truth:
+        """Return the classes of the items of splits (none named: of all), numbered as the classifier's.
+
+        See `Classes.truth`; items of other splits have -1, or no class.
 
         Raises:
             DataError: they have no such label, or other classes than those it tells apart.
         """
-        labels = read_labels(dataset, self.config.label, self.config.several)
-        if labels.names != self.config.model.classes:
-            raise DataError(
-                f"the label {self.config.label!r} has the classes {list(labels.names)}, the classifier in {self.path} "
-                f"tells {list(self.config.model.classes)} apart",
-                file=dataset.path,
-                remedy="predict without the truth, or name data with its classes",
-            )
-        return labels.truth
+        return read_labels(dataset, self.config.label, self.config.several, splits, self.config.model.classes).truth
 
 
 def load_classifier(folder: str | Path, experts: Mapping[str, str | Path] | None = None) -> LoadedClassifier:
@@ -130,6 +145,7 @@ def load_classifier(folder: str | Path, experts: Mapping[str, str | Path] | None
         experts: modality name -> folder of the frozen expert under its matrices, where these lie elsewhere now.
 
     Raises:
+        ConfigError: `experts` names a modality of which no expert is under this classifier.
         RunError: the folder holds no classifier, it is not finished, weights are not those that were saved, or an
             expert is not where it was, or is another one.
     """
@@ -138,14 +154,14 @@ def load_classifier(folder: str | Path, experts: Mapping[str, str | Path] | None
     if not directory.finished:
         raise RunError(f"{directory.path} is {directory.status()['state']}; finish it first")
     config = record.config
-    over = _load_experts(directory, config, experts or {}) if config.kind == "mmlora" else {}
+    over = _load_experts(directory, config, find_experts(directory, config, experts or {}))
     encoders = {
         name: over[name].encoders[name] if name in over else _as_saved(encoder, directory, name)
         for name, encoder in config.model.encoders.items()
     }
     model: FusionClassifier = replace(config.model, encoders=encoders).build()
     low_rank = LowRank(model)
-    if config.kind == "mmlora":
+    if config.over_experts:
         _load_over_experts(directory, config, model, low_rank, over)
     else:
         load_state(model, load_checked(directory.model_file))
@@ -179,12 +195,11 @@ def part_hash(model: FusionClassifier, name: str) -> str:
 
 
 def _load_experts(
-    directory: ClassifierDirectory, config: ClassifierExperimentConfig, elsewhere: Mapping[str, str | Path]
+    directory: ClassifierDirectory, config: ClassifierExperimentConfig, places: Mapping[str, Path]
 ) -> dict[str, LoadedClassifier]:
-    places, found = read_json(directory.experts_file), {}
-    for name, expected in config.starts.items():
-        place = _find_expert(directory, name, places[name], elsewhere)
-        found[name] = load_classifier(place)
+    found = {}
+    for name, place in places.items():
+        found[name], expected = load_classifier(place), config.starts[name]
         if found[name].hashes.get(name) != expected:
             raise RunError(
                 f"{place} holds the {name} expert {found[name].hashes.get(name)}, the classifier in {directory.path} "
@@ -212,19 +227,3 @@ def _load_over_experts(
                 "the folder, or train again"
             )
         low_rank.attach_saved(name, saved, str(folder))
-
-
-def _find_expert(
-    directory: ClassifierDirectory, name: str, place: Mapping[str, str], elsewhere: Mapping[str, str | Path]
-) -> Path:
-    """Return where an expert lies: as told, beside its classifier as when it was saved, or in its old place."""
-    if name in elsewhere:
-        return Path(elsewhere[name])
-    candidates = [Path(os.path.normpath(directory.path / place["beside"])), Path(place["path"])]
-    for candidate in candidates:
-        if ClassifierDirectory(candidate).exists:
-            return candidate
-    raise RunError(
-        f"the classifier in {directory.path} stands on the {name} expert in {place['path']}, which is not there; put "
-        f"it back, or say where it is now: load_classifier(..., experts={{{name!r}: FOLDER}})"
-    )

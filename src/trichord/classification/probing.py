@@ -9,10 +9,11 @@ from trichord.classification.loading import load_classifier
 from trichord.classification.measure import Measuring
 from trichord.classification.suitability import check_classifier_data
 from trichord.data import Dataset
+from trichord.dist import barrier, is_main
 from trichord.errors import ConfigError
 
 PROBED = ("expert", "joint", "teacher")
-"""Kinds whose encoders learnt as a whole; those of MMLoRA are the experts', but for their matrices."""
+"""Kinds whose encoders learnt as a whole; the others' are those of experts, but for their matrices."""
 
 
 def save_probes(directory: ClassifierDirectory, measuring: Measuring) -> None:
@@ -31,18 +32,29 @@ def save_probes(directory: ClassifierDirectory, measuring: Measuring) -> None:
 def add_probes(folder: str | Path, dataset: Dataset) -> ClassifierDirectory:
     """Probe the encoders of a classifier that was trained without; return at once where that is done.
 
+    The main process does it, alone in the folder; the others wait for it.
+
     Args:
         folder: of a finished classifier.
         dataset: the data that it learnt from.
 
     Raises:
         ConfigError: it is of a kind that is not probed.
+        RunError: it is no finished classifier, or another process is working in the folder.
     """
     directory = ClassifierDirectory(folder)
-    loaded = load_classifier(folder)
-    if loaded.config.kind not in PROBED:
-        raise ConfigError(f"{folder} holds a classifier of the kind {loaded.config.kind!r}; probed are {list(PROBED)}")
-    if not directory.status().get("probed", False):
-        labels = check_classifier_data(loaded.config, dataset)
-        save_probes(directory, Measuring(loaded.model, loaded.config, dataset, labels, loaded.model.modalities))
+    config = directory.record().config
+    if config.kind not in PROBED:
+        raise ConfigError(f"{folder} holds a classifier of the kind {config.kind!r}; probed are {list(PROBED)}")
+    if is_main() and lacks_probes(directory):
+        with directory.lock():
+            if lacks_probes(directory):  # another process may have been before us
+                loaded, labels = load_classifier(folder), check_classifier_data(config, dataset)
+                save_probes(directory, Measuring(loaded.model, loaded.config, dataset, labels, loaded.model.modalities))
+    barrier()
     return directory
+
+
+def lacks_probes(directory: ClassifierDirectory) -> bool:
+    """Whether a classifier has still to be probed, whatever its kind."""
+    return not directory.status().get("probed", False)

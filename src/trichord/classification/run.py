@@ -47,7 +47,7 @@ def run_classifier(
         recipe: the configuration before any field was overridden, to record what was changed; None: nothing was.
         options: choices that do not change the numbers.
         experts: modality name -> the expert that it starts from or is taught by; they are left as they are.
-        probes: whether to probe its encoders, unless it is MMLoRA; they can be added later, see
+        probes: whether to probe its encoders, unless they are those of experts; they can be added later, see
             `trichord.classification.probing.add_probes`.
 
     Raises:
@@ -59,7 +59,7 @@ def run_classifier(
     directory, experts = ClassifierDirectory(out), experts or {}
     if directory.exists and directory.finished:
         directory.check_same(config, identify(dataset))
-        return add_probes(out, dataset) if probes and _lacks_probes(directory, config) else directory
+        return add_probes(out, dataset) if probes and config.kind in PROBED else directory
     labels = check_classifier_data(config, dataset)
     check_experts(config, dataset, experts)
     given = Given(config, dataset, labels, directory, options or RunOptions(), experts, probes)
@@ -150,7 +150,3 @@ def _finish(given: Given, built: Built, bases: Mapping[str, str]) -> None:
         save_probes(directory, measuring)
     directory.write_status(state="finished")
     directory.checkpoint_file.unlink(missing_ok=True)
-
-
-def _lacks_probes(directory: ClassifierDirectory, config: ClassifierExperimentConfig) -> bool:
-    return config.kind in PROBED and not directory.status().get("probed", False)

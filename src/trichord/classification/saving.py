@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from trichord.adapters.identity import AdapterIdentity
@@ -11,11 +10,12 @@ from trichord.adapters.saved import write_adapter
 from trichord.classification.build import Built
 from trichord.classification.directory import ClassifierDirectory
 from trichord.classification.experiment import ClassifierExperimentConfig
+from trichord.classification.experts_file import write_places
 from trichord.classification.loading import LoadedClassifier, part_hash
 from trichord.classification.model import FusionClassifier
 from trichord.data import Dataset
 from trichord.encoders.backbone import BackboneConfig, save_backbone_files
-from trichord.files import hash_json, hash_tensors, write_json
+from trichord.files import hash_json, hash_tensors
 from trichord.runs.preprocessing import OF_THE_DATA
 from trichord.training.checkpoint import save_tensors
 
@@ -44,18 +44,10 @@ def save_classifier(
         bases: modality name -> hash of the weights that its matrices are over.
     """
     adapters = {name: _save_matrices(directory, config, built, dataset, name, bases[name]) for name in config.low_rank}
-    if config.kind == "mmlora":
+    if config.over_experts:
         heads = built.model.heads.state_dict()
         save_tensors(directory.head_file, heads, {"hash": hash_tensors(heads)})
-        places = {
-            name: {
-                "path": str(experts[name].path.resolve()),
-                "beside": os.path.relpath(experts[name].path.resolve(), directory.path.resolve()),
-                "hash": expected,
-            }
-            for name, expected in config.starts.items()
-        }
-        write_json(directory.experts_file, places)
+        write_places(directory, config, {name: expert.path for name, expert in experts.items()})
         identity = hash_json({"heads": hash_tensors(heads), "experts": dict(config.starts), "adapters": adapters})
         model = built.model
     else:
@@ -102,7 +94,7 @@ def _save_matrices(
         preprocessing={name: hash_json(settings)},
         dataset=dataset.spec.name,
         dataset_fingerprint=dataset.fingerprint(),
-        learnt=OVER_EXPERTS if config.kind == "mmlora" else OF_AN_EXPERT,
+        learnt=OVER_EXPERTS if config.over_experts else OF_AN_EXPERT,
         fit_splits=config.fit_splits,
         selected_on=config.selection_split,
     )

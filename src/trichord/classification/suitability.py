@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from trichord.config import difference
 from trichord.data import Dataset
 from trichord.data.classes import Classes, LabelSets, read_labels
 from trichord.errors import DataError, RunError
+from trichord.runs.directory import DatasetIdentity
 from trichord.runs.suitability import check_encoders
 
 WHERE_IT_LAY = "source"
@@ -65,7 +67,10 @@ def check_experts(
 ) -> None:
     """Raise `RunError` unless the experts are those that the experiment starts from or is taught by, and suit it.
 
-    An expert must not have learnt from items that this experiment chooses or reports on.
+    An expert must not have learnt from items that this experiment chooses or reports on, nor have chosen its weights
+    on those that it reports. Splits are compared by name, and only of the same data: the same content, or the same
+    folder, whichever way it is read. Which items two data sets share is not known: of an expert that learnt from other
+    data, whoever names it must see to that.
     """
     for name, expected in [*config.starts.items(), *config.teachers.items()]:
         if name not in experts:
@@ -92,9 +97,22 @@ def _check_expert(config: ClassifierExperimentConfig, dataset: Dataset, name: st
     unlike = [f"{field}: {there!r} there, {here!r} here" for field, (there, here) in both.items() if there != here]
     if unlike:
         raise RunError(f"{whose} does not fit the experiment ({'; '.join(unlike[:5])}); train one that does")
+    if not _is_same(expert.dataset, dataset):
+        return
     held_out = {config.selection_split, config.report_split} & set(expert.config.fit_splits)
-    if held_out and expert.dataset.fingerprint == dataset.fingerprint():
+    if held_out:
         raise RunError(
             f"{whose} learnt from {sorted(held_out)}, which this experiment chooses or reports on; train one that did "
             "not see them"
         )
+    if expert.config.selection_split == config.report_split:
+        raise RunError(
+            f"{whose} was chosen on {config.report_split!r}, which this experiment reports on; train one that was "
+            "chosen on another split"
+        )
+
+
+def _is_same(learnt_from: DatasetIdentity, dataset: Dataset) -> bool:
+    """Whether data are those; a pretrained encoder's view of raw inputs has a fingerprint of its own."""
+    same_folder = Path(learnt_from.path).resolve() == dataset.path.resolve()
+    return same_folder or learnt_from.fingerprint == dataset.fingerprint()

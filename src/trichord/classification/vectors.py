@@ -11,6 +11,7 @@ import torch
 from trichord.batch import Features
 from trichord.classification.model import FusionClassifier, widened
 from trichord.data import Dataset
+from trichord.errors import DataError
 from trichord.evaluation.embed import evaluating, item_instances, model_device
 from trichord.evaluation.words import lent_words
 from trichord.shapes import Bool, Float, Int, Tensor
@@ -63,6 +64,9 @@ def encode_items(
 
     Returns:
         Modality name -> its vectors, on the model's device.
+
+    Raises:
+        DataError: features of an item hold NaN or infinity.
     """
     found = {}
     with evaluating(model), lent_words(model, dataset, modalities), torch.no_grad():
@@ -105,11 +109,27 @@ def _encode(
     place, encoder = model_device(model), model.encoder(name)
     parts = [torch.zeros(0, model.widths[name], device=place)]
     for first in range(0, len(instances), batch_size):
-        read = dataset.read(name, instances[first : first + batch_size])
+        chosen = instances[first : first + batch_size]
+        read = dataset.read(name, chosen)
+        _check_finite(dataset, name, chosen, read.values)
         lengths = None if read.lengths is None else torch.from_numpy(read.lengths)
         features = Features(torch.from_numpy(read.values), torch.arange(len(read.values)), lengths).to(place)
         parts.append(widened(encoder(features).embedding))
     return torch.cat(parts)
+
+
+def _check_finite(dataset: Dataset, name: str, instances: np.ndarray, values: np.ndarray) -> None:
+    """Raise `DataError` naming modality and item where features are not finite: an answer to them would be made up."""
+    wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if not len(wrong):
+        return
+    index, number = dataset.instances(name), int(instances[wrong[0]])
+    owner = int(np.flatnonzero((index.first <= number) & (number < index.first + index.count))[0])
+    raise DataError(
+        f"features are finite in float32; {name} of item {dataset.ids[owner]!r} holds NaN or infinity",
+        file=dataset.path,
+        remedy="repair the features, or leave the instance out: the item then lacks the modality",
+    )
 
 
 def _average(vectors: Float[Tensor, "instances width"], counts: Int[Tensor, " items"]) -> ItemVectors:

@@ -11,11 +11,11 @@ from trichord.classification.loading import LoadedClassifier, load_classifier
 from trichord.classification.measure import class_scores
 from trichord.classification.predictions import check_predictions_file, list_predictions, write_predictions
 from trichord.classification.vectors import ItemLogits
-from trichord.cli.classify_train import named
 from trichord.cli.options import Positional, parse_command
 from trichord.data import Dataset
 from trichord.errors import ConfigError, DataError
 from trichord.evaluation.class_scores import class_metrics, value
+from trichord.recipes.classifier_encoders import read_modalities
 
 VERSION = 1
 
@@ -49,15 +49,9 @@ def run(arguments: list[str]) -> None:
     """Run the command."""
     command = parse_command(ClassifyPredict, arguments, "trichord classify predict")
     check_predictions_file(command.out)
-    places = {}
-    for text in command.experts:
-        name, equals, place = text.partition("=")
-        if not (name and equals and place):
-            raise ConfigError(f"--experts {text}: write MODALITY=FOLDER")
-        places[name] = Path(place)
-    loaded, dataset = load_classifier(command.run, places), Dataset.open(command.data)
+    loaded, dataset = load_classifier(command.run, _read_places(command.experts)), Dataset.open(command.data)
     items = dataset.split(command.split)
-    found = loaded.classify(dataset, items, named(dataset, command.only) or None)
+    found = loaded.classify(dataset, items, read_modalities(dataset, command.only) or None)
     names, several = loaded.config.model.classes, loaded.config.several
     predictions = list(list_predictions([dataset.ids[item] for item in items], names, found, several))
     write_predictions(command.out, names, predictions)
@@ -74,12 +68,25 @@ def run(arguments: list[str]) -> None:
         print(", ".join(f"{metric} {number:.1f}" for metric, number in metrics.items()))
 
 
+def _read_places(texts: tuple[str, ...]) -> dict[str, Path]:
+    places: dict[str, Path] = {}
+    for text in texts:
+        name, equals, place = text.partition("=")
+        if not (name and equals and place):
+            raise ConfigError(f"--experts {text}: write MODALITY=FOLDER")
+        if name in places:
+            raise ConfigError(f"--experts {text}: {name} has {places[name]} already; name one folder per modality")
+        places[name] = Path(place)
+    return places
+
+
 def _measure(loaded: LoadedClassifier, dataset: Dataset, split: str, found: ItemLogits) -> dict[str, float] | None:
     """Return measures in percent; None, and a note, where the classes of the items are not known."""
     if loaded.config.label not in dataset.labels:
+        print(f"note: not measured: the data have no label {loaded.config.label!r}", file=sys.stderr)
         return None
     try:
-        truth = loaded.truth(dataset)
+        truth = loaded.truth(dataset, split)
     except DataError as error:
         print(f"note: not measured: {error}", file=sys.stderr)
         return None

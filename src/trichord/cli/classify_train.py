@@ -17,9 +17,10 @@ from trichord.cli.study_mmlora import read_sources
 from trichord.config import difference
 from trichord.data import Dataset
 from trichord.dist import is_main
-from trichord.errors import ConfigError, nearest
+from trichord.errors import ConfigError
 from trichord.evaluation.class_scores import class_metrics, value
 from trichord.recipes.classifier import DISTILLATION, ClassifierRecipe
+from trichord.recipes.classifier_encoders import read_modalities
 from trichord.runs import RunOptions
 from trichord.studies.mmlora.study import MMLoRAStudy, Prepared, prepare
 
@@ -38,10 +39,10 @@ class ClassifyTrain:
         data: folder of the data set.
         label: the label column.
         out: folder of the classifier.
-        kind: "expert" (one modality), "joint" (all learn together), "mmlora" (matrices over frozen experts), "teacher"
-            (joint, and held near experts: UMT).
+        kind: "expert" (one modality), "joint" (all learn together), "mmlora" (matrices over frozen experts), "head"
+            (over frozen experts the classifier on top learns alone), "teacher" (joint, and held near experts: UMT).
         modalities: those that are looked at, by name or letter; empty means all.
-        experts: folders of experts, one per modality, for mmlora and teacher.
+        experts: folders of experts, one per modality, for mmlora, head and teacher.
         adapt: modalities that get matrices, by name or letter; for mmlora, where empty means all of them.
         rank: of the matrices, alpha being as large. Of an expert: it learns by matrices alone; None: as a whole.
         several: items may have several classes: the label is a list.
@@ -114,20 +115,11 @@ def load_experts(folders: tuple[Path, ...]) -> dict[str, LoadedClassifier]:
     return experts
 
 
-def named(dataset: Dataset, words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of modalities given by name or letter."""
-    known = {word: m.name for m in dataset.modalities for word in (m.letter, m.name)}
-    for word in words:
-        if word not in known:
-            raise ConfigError(f"{dataset.path}: there is no modality {word!r}; {nearest(word, list(known))}")
-    return tuple(known[word] for word in words)
-
-
 def _prepare(command: ClassifyTrain, dataset: Dataset) -> Prepared:
     study = MMLoRAStudy(
         label=command.label,
         several=command.several,
-        modalities=named(dataset, command.modalities),
+        modalities=read_modalities(dataset, command.modalities),
         sources=read_sources(command.encoder),
         fusion=command.fusion,
         fit_splits=command.fit_splits,
@@ -145,33 +137,40 @@ def experiment(
     Raises:
         ConfigError: experts, --adapt or --rank that this kind does not take, or that it lacks.
     """
-    kind, names, rate = command.kind, tuple(recipe.encoders), recipe.settings.learning_rate
-    stands_on = kind in ("mmlora", "teacher")
+    kind, names = command.kind, tuple(recipe.encoders)
+    stands_on = kind in ("mmlora", "head", "teacher")
     if stands_on != bool(experts):
         raise ConfigError(
             f"--kind {kind} takes {'an expert of every modality: --experts' if stands_on else 'no experts'}"
         )
     if command.adapt and kind != "mmlora":
-        raise ConfigError(f"--adapt is for --kind mmlora; --kind {kind} has no frozen experts to adapt")
+        raise ConfigError(f"--adapt is for --kind mmlora; --kind {kind} adapts no frozen experts")
     if command.rank is not None and kind not in ("mmlora", "expert"):
         raise ConfigError(
-            f"--rank is for --kind mmlora and --kind expert; every encoder of --kind {kind} learns as a whole"
+            f"--rank is for --kind mmlora and --kind expert; no encoder of --kind {kind} learns by matrices"
+        )
+    if command.rank is not None and command.rank < 1:
+        raise ConfigError(
+            f"--rank {command.rank}: matrices have a rank of 1 or more; leave --rank away for an expert that learns as "
+            "a whole, take --kind head for a classifier over frozen experts without matrices"
         )
     if kind == "expert":
         if len(names) != 1:
             raise ConfigError(f"an expert knows one modality: give --modalities one of {list(names)}")
         return recipe.expert(names[0], command.seed, command.rank)
     if kind == "joint":
-        return recipe.joint(command.seed, rate)
+        return recipe.joint(command.seed, recipe.settings.learning_rate)
     if set(experts) != set(names):
         raise ConfigError(f"--experts are of {sorted(experts)}; this classifier looks at {list(names)}")
     recipe = replace(recipe, encoders={name: experts[name].config.model.encoders[name] for name in names})
     wanted = {name: expert.hashes[name] for name, expert in experts.items()}
     if kind == "teacher":
         return recipe.teacher(command.seed, DISTILLATION, wanted)
+    if kind == "head":
+        return recipe.head(command.seed, recipe.settings.second_rate, wanted)
     if command.rank is None:
         raise ConfigError("--kind mmlora needs --rank; the paper's is not known to us, 1 to 64 are worth trying")
-    return recipe.mmlora(command.seed, command.rank, named(dataset, command.adapt) or names, wanted)
+    return recipe.mmlora(command.seed, command.rank, read_modalities(dataset, command.adapt) or names, wanted)
 
 
 def measured(directory: ClassifierDirectory) -> dict[str, dict[str, dict[str, float]]]:

@@ -7,7 +7,7 @@ import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from difflib import get_close_matches
 from inspect import cleandoc
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from trichord.config import Config, leaves
 
 __all__ = ["Positional", "parse_command", "parse_with_configuration", "peek"]
 
+HELP = ("-h", "--help")
+SETTINGS = "set."
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -62,15 +64,21 @@ def parse_with_configuration(
 def peek(command: type[C], arguments: Sequence[str], program: str) -> C:
     """Parse a command's own options and leave others for `parse_with_configuration`.
 
-    Where that is impossible because help was asked for or a required option is missing, the program ends as usual.
+    Where a required option is missing, the program ends as usual. Where help is asked for beside all that are required,
+    it is left for `parse_with_configuration` as well, which lists the fields of the configuration; beside fewer of them
+    the command's own options are all that can be listed.
     """
 
-    def parse() -> C:
+    def parse(given: Sequence[str] = arguments) -> C:
         known, _ = tyro.cli(
-            command, args=list(arguments), prog=program, description=_summary(command), return_unknown_args=True
+            command, args=list(given), prog=program, description=_summary(command), return_unknown_args=True
         )
         return known
 
+    asked = [argument for argument in arguments if argument not in HELP]
+    if len(asked) < len(arguments):
+        with suppress(SystemExit), redirect_stderr(io.StringIO()):
+            return parse(asked)
     settings = [f"set.{_name(argument)[4:]}" for argument in arguments if _name(argument).startswith("set.")]
     return _explaining(parse, arguments, [*_option_names(command), *settings], program)
 
@@ -112,13 +120,28 @@ def _explaining(parse: Callable[[], T], arguments: Sequence[str], known: Sequenc
         if stop.code in (0, None):
             raise
         found = _unknown(unknown[0], known) if unknown else _in_one_line(printed.getvalue())
-        print(f"error: {found} See {program} --help", file=sys.stderr)
+        is_setting = bool(unknown) and unknown[0].startswith(SETTINGS)
+        more = "Add --help to this command for all of them" if is_setting else f"See {program} --help"
+        print(f"error: {found} {more}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    settings = [path for path in known if path.startswith(SETTINGS)]
+    close = _nearest_path(name, settings) if name.startswith(SETTINGS) else []
+    close = close or get_close_matches(name, known, n=1, cutoff=0.5)
     return f"there is no option {_spelled(name)}{f'; did you mean {_spelled(close[0])}?' if close else '.'}"
+
+
+def _nearest_path(name: str, paths: Sequence[str]) -> list[str]:
+    """Return the path that was most likely meant, if there is one with that last word or one much like it.
+
+    Long paths look alike letter by letter, so the last word, which says what is set, decides before the way to it.
+    """
+    last = name.rpartition(".")[2]
+    words = get_close_matches(last, {path.rpartition(".")[2] for path in paths}, n=1, cutoff=0.75)
+    ending = [path for path in paths if path.rpartition(".")[2] in words]
+    return get_close_matches(name, ending, n=1, cutoff=0.0)
 
 
 def _in_one_line(box: str) -> str:

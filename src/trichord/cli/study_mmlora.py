@@ -24,18 +24,20 @@ PROGRAM = "trichord study mmlora"
 class StudyMMLoRA:
     """Train an expert per modality, then MMLoRA over them in each modality and in all; compare with joint learning.
 
-    Writes table.json and report.html. Started again it skips finished trainings and goes on with the others. Every
-    setting is chosen on validation; the settings of learning can be set as --set.PATH.
+    Writes table.json and report.html. Started again it skips finished trainings and goes on with the others; a folder
+    that holds another study, or anything else, is refused. Every setting is chosen on validation; the settings of
+    learning can be set as --set.PATH.
 
     Args:
         data: folder of the data set.
         label: the label column.
         out: folder of the study.
         several: items may have several classes: the label is a list.
-        modalities: names of those that are looked at; empty means all.
+        modalities: those that are looked at, by name or letter; empty means all.
         encoder: MODALITY=FOLDER or MODALITY=HUB/NAME, a pretrained encoder of transformers, as often as wanted; the
             other modalities get encoders of ours.
-        ranks: ranks of the matrices; every other method chooses among as many settings.
+        ranks: ranks of the matrices; every other method that learns in several modalities chooses among as many
+            settings.
         targets: layers that get matrices, "linear", "linear and convolution" or a regular expression; None: attention
             query and value of a pretrained encoder, all layers of one of ours.
         fusion: add a linear classifier per modality, or put one on all vectors side by side.

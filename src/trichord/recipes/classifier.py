@@ -1,4 +1,4 @@
-"""Classifiers of one or several modalities: experts, joint learning, teachers and MMLoRA, with settings that compare.
+"""Classifiers of one or several modalities: experts, what is learnt over them, joint learning; settings that compare.
 
 Every default here is ours: rank, places and rates of the paper (Du et al. 2023, arXiv 2310.05193) are not known to us.
 """
@@ -30,7 +30,8 @@ def spread(centre: float, step: float, number: int) -> tuple[float, ...]:
 class ClassifierRecipe:
     """What all classifiers of a study share; its methods return their experiments.
 
-    Every stage of MMLoRA has E epochs, and joint learning and that with teachers 2 E, as many as both stages together.
+    Every stage of MMLoRA has E epochs, and so has a classifier that learns alone over experts; joint learning and that
+    with teachers have 2 E, as many as both stages together.
 
     Args:
         letters: modality -> its letter, in the order of the data.
@@ -55,8 +56,8 @@ class ClassifierRecipe:
     report_split: str = "test"
 
     def expert(self, modality: str, seed: int, rank: int | None = None) -> ClassifierExperimentConfig:
-        """Return an expert of one modality, which learns as a whole, or by matrices of a rank."""
-        learns = () if rank else (modality,)
+        """Return an expert of one modality, which learns as a whole, or by matrices of a rank where one is given."""
+        learns = (modality,) if rank is None else ()
         return self._experiment("expert", seed, (modality,), train=learns, low_rank=self._matrices(rank, (modality,)))
 
     def joint(self, seed: int, rate: float) -> ClassifierExperimentConfig:
@@ -97,8 +98,18 @@ class ClassifierRecipe:
         matrices = self._matrices(rank, adapted)
         return self._experiment("mmlora", seed, names, low_rank=matrices, starts=dict(experts))
 
+    def head(self, seed: int, rate: float, experts: Mapping[str, str]) -> ClassifierExperimentConfig:
+        """Return the second stage without matrices: over the frozen experts, the classifier on top learns alone.
+
+        Args:
+            seed: its seed.
+            rate: learning rate.
+            experts: modality -> hash of the frozen expert.
+        """
+        return _at_rate(self._experiment("head", seed, tuple(self.encoders), starts=dict(experts)), rate)
+
     def _matrices(self, rank: int | None, modalities: Sequence[str]) -> dict[str, LowRankConfig]:
-        if not rank:
+        if rank is None:
             return {}
         return {
             name: LowRankConfig(rank=rank, alpha=float(rank), targets=self.targets[name])

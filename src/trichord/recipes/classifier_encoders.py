@@ -35,6 +35,29 @@ class Chosen:
     described: dict[str, str]
 
 
+def read_modalities(dataset: Dataset, given: Sequence[str]) -> tuple[str, ...]:
+    """Read modalities that are given by name or letter, "video" or "V"; several letters may be one word, "VA".
+
+    Returns:
+        Their names, in the order of the data.
+
+    Raises:
+        ConfigError: one is not there, or is named twice.
+    """
+    known = dataset.modalities
+    words = {word: modality.name for modality in known for word in (modality.letter, modality.name)}
+    names: list[str] = []
+    for word in given:
+        letters = [word] if word in words else list(word)
+        if not letters or any(letter not in words for letter in letters):
+            raise ConfigError(f"{dataset.path}: there is no modality {word!r}; {nearest(word, list(words))}")
+        names += [words[letter] for letter in letters]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigError(f"each modality is named once, got {twice[0]} twice in {list(given)}")
+    return tuple(modality.name for modality in known if modality.name in names)
+
+
 def choose_encoders(
     dataset: Dataset, modalities: Sequence[str], sources: Mapping[str, str], own: Own | None = None
 ) -> Chosen:

@@ -25,9 +25,10 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import trichord
 from trichord.config import Config, difference, from_dict
-from trichord.errors import RunError
+from trichord.errors import DataError, RunError
 from trichord.files import read_json, write_json, write_text
 from trichord.runs.experiment import ExperimentConfig
+from trichord.runs.kinds import FolderKind, describe_study, kind_of
 
 RUN_FORMAT = 2
 C = TypeVar("C", bound=Config)
@@ -116,6 +117,9 @@ class Directory(Generic[C]):
 
     def check_same(self, config: C, dataset: DatasetIdentity) -> None:
         """Raise `RunError` unless the run that was begun here is this experiment on these data."""
+        other = self._other_kind(read_json(self.config_file)) if self.exists else None
+        if other is not None:
+            raise RunError(f"{self.path} holds a {other.called}, not a {self.kind}; choose another --out")
         there = self.record()
         unlike = self.differences(there.config, config)
         if unlike:
@@ -137,10 +141,14 @@ class Directory(Generic[C]):
         """Read config.json. Raises `RunError` when there is none, of another kind or of another format."""
         if not self.exists:
             raise RunError(
-                f"{self.path} is not a {self.kind} folder (it has no config.json); name a folder made by "
+                describe_study(self.path, self.kind)
+                or f"{self.path} is not a {self.kind} folder (it has no config.json); name a folder made by "
                 f"`{self.made_by}`"
             )
         data = read_json(self.config_file)
+        other = self._other_kind(data)
+        if other is not None:
+            raise RunError(f"{self.path} is a {other.called}: {other.advice}")
         if not isinstance(data, dict) or data.get("run_format") != RUN_FORMAT:
             found = data.get("run_format") if isinstance(data, dict) else None
             raise RunError(
@@ -156,9 +164,25 @@ class Directory(Generic[C]):
         changes = {path: (a, b) for path, (a, b) in data["changes"].items()}
         return DirectoryRecord(cast(C, config), changes, DatasetIdentity(**data["dataset"]))
 
+    def _other_kind(self, data: Any) -> FolderKind | None:
+        """Return what config.json makes the folder, where that is a known kind and not this one."""
+        found = kind_of(data)
+        return None if found is None or found.called == self.kind else found
+
     def status(self) -> dict[str, Any]:
-        """Read status.json; {"state": "new"} when nothing was begun."""
-        return dict(read_json(self.status_file)) if self.status_file.exists() else {"state": "new"}
+        """Read status.json; {"state": "new"} when nothing was begun. Raises `RunError` when it says nothing of that."""
+        if not self.status_file.exists():
+            return {"state": "new"}
+        try:
+            found, why = read_json(self.status_file), "it does not say how far the work is"
+        except DataError as error:
+            found, why = None, error.rule
+        if not isinstance(found, dict) or "state" not in found:
+            raise RunError(
+                f"{self.status_file}: {why}; restore the file, or remove {self.path} and make it again with "
+                f"`{self.made_by}`"
+            )
+        return found
 
     def write_status(self, **changes: Any) -> None:
         """Update fields of status.json."""
@@ -175,7 +199,8 @@ class Directory(Generic[C]):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise RunError(f"{self.path} cannot be a folder: a file is in its place; choose another --out") from error
+            blocking = next((place for place in (self.path, *self.path.parents) if place.is_file()), self.path)
+            raise RunError(f"{self.path} cannot be a folder: {blocking} is a file; choose another --out") from error
         with open(self.path / ".lock", "w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -275,6 +275,8 @@ def load(run: str | Path, *, device: str | torch.device | None = None) -> Model:
             that lies elsewhere.
     """
     directory = RunDirectory(run)
+    if directory.exists:
+        directory.record()  # a classifier holds matrices without a base as well, and is no folder of adapters
     _require_base(directory)
     record = directory.record()
     if not directory.finished:

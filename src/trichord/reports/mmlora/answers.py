@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from trichord.metrics.bootstrap import Estimate
 from trichord.reports.graphs.words import show_seconds
-from trichord.reports.mmlora.record import MethodRow, MMLoRAReport, RankPoint, UnderTraining
+from trichord.reports.mmlora.control_answers import tell_matrices, tell_rivals
+from trichord.reports.mmlora.rank_answers import tell_edges, tell_ranks
+from trichord.reports.mmlora.record import MMLoRAReport, Paired, UnderTraining
 from trichord.reports.mmlora.standing import (
     Standing,
     adapted_rows,
     apart,
+    candidates,
     controls,
-    curves,
     find_row,
     left_behind,
+    main_controls,
     reservation,
     standing,
 )
@@ -28,7 +30,7 @@ from trichord.reports.mmlora.words import (
     title_of,
     with_setting,
 )
-from trichord.reports.numbers import counted, listed, show, show_p, show_signed
+from trichord.reports.numbers import counted, listed, show_p, show_signed
 
 PHRASES: dict[Standing, str] = {
     "better": "better than",
@@ -45,8 +47,11 @@ def write_answers(report: MMLoRAReport) -> tuple[str, ...]:
     """
     said = [
         tell_best(report),
+        *tell_matrices(report),
+        *tell_rivals(report),
         tell_others(report),
         *tell_ranks(report),
+        tell_edges(report),
         *tell_under_training(report),
         *tell_missing(report),
         tell_cost(report),
@@ -57,11 +62,11 @@ def write_answers(report: MMLoRAReport) -> tuple[str, ...]:
 
 
 def tell_best(report: MMLoRAReport) -> str:
-    """Say which setting of MMLoRA validation prefers, what it reaches, and how it stands to the controls."""
+    """Say which setting of MMLoRA validation prefers, what it reaches, and how it stands to the main controls."""
     row, metric = find_row(report, report.best), report.metrics[0]
     if row is None or metric not in row.metrics:
         return f"MMLoRA was not measured, so nothing can be said about it.{_experts(report)}"
-    tried = adapted_rows(report)
+    tried = candidates(report)
     settings = sum(max(1, one.tries) for one in tried)
     among = f", among {counted(settings, 'setting')} of MMLoRA," if settings > 1 else ""
     lead = f"On {report.validation}{among} {with_setting(row)} is best"
@@ -70,13 +75,16 @@ def tell_best(report: MMLoRAReport) -> str:
     told = f"{lead}; its {metric} on {report.split} is {show_estimate(metric, row.metrics[metric])}"
     if not row.against:
         return f"{told}, and it was compared with nothing."
+    against = {name: found for name, found in row.against.items() if name in main_controls(report)}
+    if not against:
+        return f"{told}."
     parts = []
     for verdict, phrase in PHRASES.items():
-        names = [name for name, found in row.against.items() if standing(found) == verdict]
+        names = [name for name, found in against.items() if standing(found) == verdict]
         if names:
-            numbers = [f"{spoken(name)} ({show_paired(metric, row.against[name])})" for name in names]
+            numbers = [f"{spoken(name)} ({show_paired(metric, against[name])})" for name in names]
             parts.append(f"{phrase} {' or '.join(numbers) if verdict.startswith('no') else listed(numbers)}")
-    return f"{told}: {' and '.join(parts)}, adjusted by Holm's rule.{_unsure(row)}"
+    return f"{told}: {' and '.join(parts)}, adjusted by Holm's rule.{_unsure(against)}"
 
 
 def _experts(report: MMLoRAReport) -> str:
@@ -86,8 +94,8 @@ def _experts(report: MMLoRAReport) -> str:
     return f" By {metric} on {report.split}: {told}." if told else ""
 
 
-def _unsure(row: MethodRow) -> str:
-    doubts = [(name, reservation(found)) for name, found in row.against.items()]
+def _unsure(against: Mapping[str, Paired]) -> str:
+    doubts = [(name, reservation(found)) for name, found in against.items()]
     return "".join(f" Against {spoken(name)}, {doubt}." for name, doubt in doubts if doubt)
 
 
@@ -113,61 +121,6 @@ def _shown(rows: int) -> str:
     return "is a difference shown" if rows > 1 else "no difference is shown"
 
 
-def tell_ranks(report: MMLoRAReport) -> tuple[str, ...]:
-    """Say where the rank matters: where the intervals of the best and the worst rank do not touch.
-
-    The ranks of a placement were measured on the same items, so that intervals that do touch do not show that the rank
-    is without effect; what is said then is that no effect is shown.
-    """
-    metric = report.metrics[0]
-    found = {name: points for name, points in curves(report).items() if len(points) > 1}
-    matters = {name: points for name, points in found.items() if apart(*_extremes(points))}
-    level = {name: points for name, points in found.items() if name not in matters}
-    said = []
-    for name, points in matters.items():
-        best, worst = (max(points, key=_tested), min(points, key=_tested))
-        said.append(
-            f"The rank matters for {name}: {metric} {show_estimate(metric, worst.test)} with rank {worst.rank} and "
-            f"{show_estimate(metric, best.test)} with rank {best.rank} on {report.split}."
-        )
-    if level:
-        said.append(_tell_level(report, level, bool(matters)))
-    return (*said, *_tell_ends(found))
-
-
-def _tell_level(report: MMLoRAReport, level: dict[str, tuple[RankPoint, ...]], some: bool) -> str:
-    metric = report.metrics[0]
-    spreads: list[str] = []
-    for name, points in level.items():
-        top, bottom = _extremes(points)
-        unit = "" if spreads else " points"
-        spreads.append(f"{show(metric, top.value - bottom.value)}{unit} for {name}")
-    ranks = sorted({point.rank for points in level.values() for point in points})
-    widths = [point.test.high - point.test.low for points in level.values() for point in points]
-    narrow, wide = show(metric, min(widths)), show(metric, max(widths))
-    width = f"{narrow} to {wide}" if narrow != wide else wide
-    where = f" for {listed(list(level))}" if some else ""
-    return (
-        f"The rank is not shown to matter{where}: over ranks {ranks[0]} to {ranks[-1]}, the {metric} on "
-        f"{report.split} varies by {listed(spreads)}; the 95 % intervals are {width} points wide."
-    )
-
-
-def _tell_ends(found: dict[str, tuple[RankPoint, ...]]) -> tuple[str, ...]:
-    names = [name for name, points in found.items() if points[-1].chosen]
-    if not names:
-        return ()
-    return (f"Validation chose the largest rank that was tried for {listed(names)}: a larger one might be better.",)
-
-
-def _tested(point: RankPoint) -> float:
-    return point.test.value
-
-
-def _extremes(points: Sequence[RankPoint]) -> tuple[Estimate, Estimate]:
-    return max(points, key=_tested).test, min(points, key=_tested).test
-
-
 def tell_under_training(report: MMLoRAReport) -> tuple[str, ...]:
     """Say, method by method, which encoders were left under-trained and by how much, or that none is shown to be."""
     methods = dict.fromkeys(line.method for line in report.under_training)
@@ -191,7 +144,7 @@ def _tell_method(report: MMLoRAReport, lines: Sequence[UnderTraining]) -> str:
             return told
         return f"{told} Not shown of {_probes(report, level)}.{_ahead(level)}{_doubts(level)}"
     return (
-        f"{title_of(method)} is not shown to leave any modality under-trained; the probe of its encoder less that of "
+        f"{title_of(method)} is not shown to leave any modality under-trained; the probe of its encoder minus that of "
         f"the expert's: {_probes(report, level)}.{_ahead(level)}{_doubts(level)}"
     )
 

@@ -14,7 +14,7 @@ from trichord.reports.mmlora.look import (
     write_value,
 )
 from trichord.reports.mmlora.record import MMLoRAReport
-from trichord.reports.mmlora.standing import controls, standing
+from trichord.reports.mmlora.standing import main_controls, standing
 from trichord.reports.mmlora.words import title_of
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import FAINT, Margins, name_panel, panels, to_svg, verbatim
@@ -24,7 +24,7 @@ LINE = 0.3
 
 
 def plot_comparison(report: MMLoRAReport) -> str | None:
-    """Draw a dot with its interval per method, and a panel of differences per control; None where nothing is measured.
+    """Draw a dot with its interval per method, and a panel of differences per main control; None without a measure.
 
     Differences are filled where a difference is claimed.
     """
@@ -32,7 +32,7 @@ def plot_comparison(report: MMLoRAReport) -> str | None:
     rows = [row for row in report.methods if metric in row.metrics]
     if not rows:
         return None
-    against = controls(report)
+    against = main_controls(report)
     names = [row.name for row in rows]
     margins = Margins(left=label_width(names), right=0.15, bottom=0.5, columns=0.3)
     figure, grid = panels(1, 1 + len(against), 0.15 + LINE * len(rows), margins)
@@ -65,4 +65,4 @@ def _draw_differences(axes: Any, report: MMLoRAReport, control: str) -> None:
             bounds += [found.low, found.high]
     axes.axvline(0.0, color=FAINT, linewidth=0.9, zorder=0)
     pad(axes, bounds)
-    name_panel(axes, f"Less {control}", "points, paired")
+    name_panel(axes, f"Minus {control}", "points, paired")

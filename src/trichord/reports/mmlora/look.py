@@ -17,6 +17,7 @@ LOOKS: Mapping[Family, Mapping[str, Any]] = {
     "ensemble": {"color": SERIES[2], "marker": "D"},
     "teacher": {"color": SERIES[3], "marker": "^"},
     "expert": {"color": SERIES[4], "marker": "v"},
+    "head": {"color": SERIES[5], "marker": "P"},
     "probe": {"color": BASELINE, "marker": "X"},
 }
 LABEL_WIDTH = 34

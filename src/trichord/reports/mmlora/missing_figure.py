@@ -11,7 +11,7 @@ from trichord.reports.mmlora.look import (
     write_value,
 )
 from trichord.reports.mmlora.record import MethodRow, MMLoRAReport
-from trichord.reports.mmlora.standing import controls
+from trichord.reports.mmlora.standing import main_controls
 from trichord.reports.mmlora.words import title_of
 from trichord.reports.numbers import show
 from trichord.reports.plot_style import FAINT, Margins, name_panel, panels, to_svg, verbatim
@@ -49,7 +49,7 @@ def plot_missing(report: MMLoRAReport) -> str | None:
     for number, (axes, modality) in enumerate(zip(grid, modalities, strict=True)):
         colours = [LOOKS[row.family]["color"] for row in rows]
         shown = number % columns == 0
-        name_lines(axes, names, colours, shown=shown, bold=(report.best, *controls(report)))
+        name_lines(axes, names, colours, shown=shown, bold=(report.best, *main_controls(report)))
         for place, row in enumerate(rows):
             whole, colour = row.metrics[metric].value, LOOKS[row.family]["color"]
             axes.plot([whole], [place], marker="|", markersize=11, color=colour, markeredgewidth=1.6)

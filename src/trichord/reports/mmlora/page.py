@@ -14,18 +14,28 @@ from trichord.reports.mmlora.confusion_figure import confusions, plot_confusion
 from trichord.reports.mmlora.look import LOOKS
 from trichord.reports.mmlora.missing_figure import plot_missing, removable, removed
 from trichord.reports.mmlora.probe_figure import plot_probes
-from trichord.reports.mmlora.rank_figure import plot_ranks
+from trichord.reports.mmlora.rank_figure import level_rows, plot_ranks
 from trichord.reports.mmlora.record import MethodRow, MMLoRAReport
 from trichord.reports.mmlora.standing import (
     adapted_rows,
-    controls,
+    candidates,
     curves,
     find_row,
     left_behind,
+    main_controls,
+    own_controls,
     reservation,
     standing,
 )
-from trichord.reports.mmlora.words import class_measure, class_value, show_share, show_size, title_of
+from trichord.reports.mmlora.words import (
+    class_measure,
+    class_value,
+    drawn_over,
+    marked_setting,
+    show_share,
+    show_size,
+    title_of,
+)
 from trichord.reports.numbers import counted, listed, show, show_p
 from trichord.reports.plot_style import VARIABLES
 from trichord.reports.template import render
@@ -61,8 +71,13 @@ def _context(report: MMLoRAReport, figures: dict[str, str | None]) -> dict[str, 
         "metric": report.metrics[0],
         "best": find_row(report, report.best),
         "adapted": adapted_rows(report),
+        "candidates": candidates(report),
         "joint": next((row for row in report.methods if row.family == "joint"), None),
-        "controls": controls(report),
+        "controls": main_controls(report),
+        "own_controls": own_controls(report),
+        "levels": [row.name for row in level_rows(report)],
+        "drawn_over": drawn_over(report),
+        "marked": any(row.setting and row.at_edge for row in report.methods),
         "look": {row.name: VARIABLES[LOOKS[row.family]["color"]] for row in report.methods},
         "is_best": lambda row, metric: _is_best(report, row, metric),
         "curves": curves(report),
@@ -78,6 +93,7 @@ def _context(report: MMLoRAReport, figures: dict[str, str | None]) -> dict[str, 
         "reservation": reservation,
         "standing": standing,
         "ends": _ends,
+        "marked_setting": marked_setting,
         "title_of": title_of,
         "listed": lambda words: listed(list(words)),
         "show_p": show_p,
@@ -127,19 +143,32 @@ def _ends(metric: str, found: Estimate) -> str:
     return f"{show(metric, found.low)}–{show(metric, found.high)}"
 
 
+def _sources(report: MMLoRAReport) -> list[tuple[str, str]]:
+    if report.sources is None:
+        return []
+    said = f"{report.sources:,} in split {report.split}"
+    alike = report.sources < report.items.get(report.split, 0)
+    return [("Sources", f"{said}; intervals hold other items of these, not other sources" if alike else said)]
+
+
 def _protocol(report: MMLoRAReport) -> list[tuple[str, str]]:
     splits = listed([f"{name} {number:,}" for name, number in report.items.items()])
-    labels = "one or more per item" if report.several else "one per item"
+    labels = "any number per item" if report.several else "one per item"
     chance = listed([f"{metric} {show(metric, value)}" for metric, value in report.chance.items()])
     deciding = f"by {report.metrics[0]} on split {report.validation}, mean over seeds, for every method"
     return [
         ("Data", f"{report.dataset}, fingerprint {report.fingerprint}"),
         ("Items", splits),
+        *_sources(report),
         ("Classes", f"{len(report.classes)} of {report.label}, {labels}: {', '.join(report.classes)}"),
         *[(f"Encoder of {name}", words) for name, words in report.encoders.items()],
         ("Learnt from", listed([f"split {name}" for name in report.fit_splits])),
         ("Chosen", deciding),
-        ("Reported", f"split {report.split}, after everything was chosen; an item that lacks an input counts as wrong"),
+        (
+            "Reported",
+            f"split {report.split}, after everything was chosen; an item that holds none of a method's inputs counts as "
+            "wrong",
+        ),
         ("Seeds", listed([str(seed) for seed in report.seeds])),
         *([("Chance", f"{chance}, by always naming the most frequent class of what is learnt from")] if chance else []),
         ("Time", f"{show_seconds(report.seconds)}, {counted(report.workers, 'run')} at once"),

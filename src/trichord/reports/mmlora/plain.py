@@ -73,7 +73,7 @@ def _rebuilt(value: Any, wanted: Any, place: str, file: str | Path | None) -> An
         _expect(isinstance(value, list), value, "a list", place, file)
         return tuple(_rebuilt(entry, parts[0], f"{place}[{at}]", file) for at, entry in enumerate(value))
     if origin is Literal:
-        _expect(value in parts, value, f"one of {', '.join(parts)}", place, file)
+        _expect(value in parts, value, f"one of {', '.join(map(repr, parts))}", place, file)
         return value
     if origin is not None:
         _expect(isinstance(value, dict), value, "an object", place, file)

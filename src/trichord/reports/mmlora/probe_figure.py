@@ -49,7 +49,7 @@ def plot_probes(report: MMLoRAReport) -> str | None:
     pad(both, values)
     pad(differences, bounds)
     name_panel(both, f"{title_of(metric)} of a linear probe", verbatim(f"% on {report.split}"))
-    name_panel(differences, "Less that of the expert", "points, paired")
+    name_panel(differences, "Minus the expert's", "points, paired")
     methods = {line.method: look for line, look in zip(lines, looks, strict=True)}
     write_key(figure, [("expert", LOOKS["expert"]), *methods.items()])
     return to_svg(figure, "probes", f"{metric} of a linear probe on encoders learnt jointly and on those of experts")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trichord.reports.mmlora.look import LOOKS, write_key
-from trichord.reports.mmlora.record import MMLoRAReport, RankPoint
-from trichord.reports.mmlora.standing import controls, curves, find_row
+from trichord.reports.mmlora.record import Family, MethodRow, MMLoRAReport, RankPoint
+from trichord.reports.mmlora.standing import ALONE, controls, curves, find_row, main_controls
 from trichord.reports.mmlora.words import title_of
 from trichord.reports.plot_style import (
     FAINT,
@@ -29,6 +29,9 @@ LETTER = 0.088
 """Width in inches that a letter of a panel's title takes."""
 SHIFT = 0.1
 """How far validation and test stand apart sideways, so that their intervals do not lie on each other."""
+DASHES: Mapping[Family, Any] = {"joint": (0, (6, 2)), "head": (0, (6, 2, 1.5, 2))}
+DOTS = (0, (1.5, 1.5))
+"""Lines of the controls by family; dots for all others."""
 VALIDATION = {"color": FAINT, "marker": "o", "markersize": 4, "linestyle": (0, (3, 2))}
 
 
@@ -96,22 +99,23 @@ def _draw_points(axes: Any, points: Sequence[RankPoint]) -> None:
     axes.set_xticks(places, [str(point.rank) for point in points])
 
 
+def level_rows(report: MMLoRAReport) -> list[MethodRow]:
+    """Return what the curves are seen against: the main controls, and the classifier alone, which has no rank."""
+    names = (*main_controls(report), *(name for name in controls(report) if name == ALONE))
+    found = (find_row(report, name) for name in names)
+    return [row for row in found if row is not None and report.metrics[0] in row.metrics]
+
+
 def _draw_controls(axes: Any, report: MMLoRAReport) -> None:
-    for name in controls(report):
-        row = find_row(report, name)
-        if row is not None and report.metrics[0] in row.metrics:
-            found, colour = row.metrics[report.metrics[0]], LOOKS[row.family]["color"]
-            axes.axhspan(found.low, found.high, color=colour, alpha=0.06, linewidth=0, zorder=0)
-            axes.axhline(found.value, color=colour, linewidth=1.3, linestyle=_dashes(row.family), zorder=1)
+    for row in level_rows(report):
+        found, colour = row.metrics[report.metrics[0]], LOOKS[row.family]["color"]
+        axes.axhspan(found.low, found.high, color=colour, alpha=0.06, linewidth=0, zorder=0)
+        axes.axhline(found.value, color=colour, linewidth=1.3, linestyle=DASHES.get(row.family, DOTS), zorder=1)
     axes.grid(True, axis="y", color=RULE, linewidth=0.4)
 
 
 def _control_key(report: MMLoRAReport) -> list[tuple[str, dict[str, Any]]]:
-    rows = [row for row in (find_row(report, name) for name in controls(report)) if row is not None]
     return [
-        (verbatim(row.name), {"color": LOOKS[row.family]["color"], "linestyle": _dashes(row.family)}) for row in rows
+        (verbatim(row.name), {"color": LOOKS[row.family]["color"], "linestyle": DASHES.get(row.family, DOTS)})
+        for row in level_rows(report)
     ]
-
-
-def _dashes(family: str) -> Any:
-    return (0, (6, 2)) if family == "joint" else (0, (1.5, 1.5))

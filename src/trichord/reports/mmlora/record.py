@@ -8,7 +8,10 @@ from typing import Literal
 
 from trichord.metrics.bootstrap import Estimate
 
-Family = Literal["probe", "expert", "ensemble", "mmlora", "joint", "teacher"]
+Family = Literal["probe", "expert", "ensemble", "head", "mmlora", "joint", "teacher"]
+"""What kind of method a row is; "head": all experts frozen, no matrices, only the classifier on top learns anew."""
+Edge = Literal["", "largest", "smallest"]
+"""Which end of the settings that were tried was chosen; "" for neither, or where there was one setting or none."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Paired:
     Args:
         difference, low, high: in points, with a 95 % interval over items and seeds.
         p_value: of a two-sided paired test; never zero.
-        holm: the same, adjusted over all comparisons of the study that the table shows.
+        holm: the same, adjusted over all comparisons of its kind: with controls, of ranks, of encoders.
     """
 
     difference: float
@@ -73,9 +76,12 @@ class MethodRow:
         adapted: modalities that have matrices.
         setting: what was chosen for it on validation, in words: "rank 16"; "" where there was nothing to choose.
         tries: settings that it was chosen from.
+        at_edge: whether validation chose the largest or the smallest of several settings, so that one beyond might be
+            better.
         validation: deciding measure on validation, mean over seeds.
         metrics: measure -> value on the reported split, with interval over items and seeds.
-        against: name of a control -> difference from it.
+        against: name of a control -> difference from it: "ensemble" and "joint" for every method of several
+            modalities, and for MMLoRA "classifier alone" (what the matrices add) and "linear probe on all" too.
         without: removed modality -> deciding measure without it; {} for methods of one modality.
         cost: what it takes.
         classes: a line per class.
@@ -89,6 +95,7 @@ class MethodRow:
     adapted: tuple[str, ...]
     setting: str
     tries: int
+    at_edge: Edge
     validation: float
     metrics: Mapping[str, Estimate]
     against: Mapping[str, Paired]
@@ -119,12 +126,29 @@ class RankPoint:
 
 
 @dataclass(frozen=True)
+class RankEffect:
+    """What the chosen rank of one placement is worth: the chosen rank less the smallest, on the reported split.
+
+    Args:
+        method: name of the method without its rank, "MMLoRA on video".
+        rank: chosen on validation; larger than `smallest`.
+        smallest: the smallest rank that was tried.
+        paired: the difference on the same items, of the same seeds; Holm over the placements.
+    """
+
+    method: str
+    rank: int
+    smallest: int
+    paired: Paired
+
+
+@dataclass(frozen=True)
 class UnderTraining:
     """What joint learning left of one modality: the same linear probe on the vectors of two encoders.
 
     Args:
         modality: whose encoder.
-        method: "joint" or "teacher (UMT)".
+        method: "joint" or "joint with teachers (UMT)".
         probe: deciding measure of a linear classifier on the vectors of that method's encoder.
         expert: the same on the vectors of the expert's encoder.
         difference: probe less expert.
@@ -153,13 +177,16 @@ class MMLoRAReport:
         encoders: modality -> what its encoder is, in words.
         fit_splits, validation, split: learnt from, chosen on, reported.
         items: split -> number of items.
+        sources: number of sources (speakers, recordings) of the reported split; None where the data name none.
         seeds: the seeds.
         metrics: names of the measures; the first decides: "accuracy" and "macro F1", or "micro F1" and "macro F1".
         chance: measure -> what always naming the most frequent class of the fitting splits scores.
         methods: the rows, in reading order.
         ranks: the rank curve.
+        rank_effects: a line per placement whose chosen rank is not the smallest that was tried.
         under_training: joint learning held against the experts.
-        best: name of the MMLoRA row that validation prefers.
+        best: name of the MMLoRA row that validation prefers; never one over experts that learnt with matrices
+            themselves, which is a control.
         answers: what was found, in sentences.
         flags: warnings in words.
         notes: what a reader must know.
@@ -179,11 +206,13 @@ class MMLoRAReport:
     validation: str
     split: str
     items: Mapping[str, int]
+    sources: int | None
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     chance: Mapping[str, float]
     methods: tuple[MethodRow, ...]
     ranks: tuple[RankPoint, ...]
+    rank_effects: tuple[RankEffect, ...]
     under_training: tuple[UnderTraining, ...]
     best: str
     answers: tuple[str, ...] = ()

@@ -9,6 +9,10 @@ from trichord.reports.mmlora.record import MethodRow, MMLoRAReport, Paired, Rank
 from trichord.reports.table import SIGNIFICANCE
 
 Standing = Literal["better", "worse", "no difference shown"]
+ALONE, PROBE = "classifier alone", "linear probe on all"
+"""Controls that MMLoRA alone is held against: what its matrices add, and what it takes no learnt features to reach."""
+OVER_LORA = "over LoRA experts"
+"""How the name of a row of MMLoRA ends whose experts learnt with matrices themselves: a control, never the best."""
 
 
 def standing(found: Paired) -> Standing:
@@ -39,6 +43,16 @@ def controls(report: MMLoRAReport) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in first for name in row.against))
 
 
+def main_controls(report: MMLoRAReport) -> tuple[str, ...]:
+    """Return the controls that every method of several modalities is held against: the ensemble and joint learning."""
+    return tuple(name for name in controls(report) if name not in (ALONE, PROBE))
+
+
+def own_controls(report: MMLoRAReport) -> tuple[str, ...]:
+    """Return the controls that only MMLoRA is held against."""
+    return tuple(name for name in controls(report) if name in (ALONE, PROBE))
+
+
 def find_row(report: MMLoRAReport, name: str) -> MethodRow | None:
     """Return a row by its name; None where there is none."""
     return next((row for row in report.methods if row.name == name), None)
@@ -49,10 +63,15 @@ def adapted_rows(report: MMLoRAReport) -> tuple[MethodRow, ...]:
     return tuple(row for row in report.methods if row.family == "mmlora")
 
 
+def candidates(report: MMLoRAReport) -> tuple[MethodRow, ...]:
+    """Return the rows of MMLoRA that the best one was chosen from."""
+    return tuple(row for row in adapted_rows(report) if not row.name.endswith(OVER_LORA))
+
+
 def leading_rows(report: MMLoRAReport) -> tuple[MethodRow, ...]:
-    """Return the rows that are shown class by class: the best of MMLoRA, and the controls or else the experts."""
+    """Return the rows that are shown class by class: the best of MMLoRA, and the main controls or else the experts."""
     experts = tuple(row.name for row in report.methods if row.family == "expert")
-    found = (find_row(report, name) for name in dict.fromkeys((report.best, *(controls(report) or experts))))
+    found = (find_row(report, name) for name in dict.fromkeys((report.best, *(main_controls(report) or experts))))
     return tuple(row for row in found if row is not None)
 
 

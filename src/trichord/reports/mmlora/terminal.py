@@ -14,7 +14,8 @@ from trichord.metrics.bootstrap import Estimate
 from trichord.reports.console import make_console
 from trichord.reports.graphs.words import show_seconds
 from trichord.reports.mmlora.record import MethodRow, MMLoRAReport, Paired
-from trichord.reports.mmlora.standing import Standing, controls, curves, left_behind, standing
+from trichord.reports.mmlora.standing import Standing, curves, left_behind, main_controls, standing
+from trichord.reports.mmlora.words import drawn_over, marked_setting
 from trichord.reports.numbers import counted, show, show_p, show_signed
 
 BULLET = "·"
@@ -45,11 +46,11 @@ def _report(report: MMLoRAReport, width: int) -> Iterator[RenderableType]:
     yield Text(f"\nMethods on {report.split}, {counted(len(report.seeds), 'seed')}", style="bold")
     yield _methods(report, width)
     yield Text(
-        f"± half the width of the 95 % interval over items and seeds. * best MMLoRA, by {report.validation}. Time: of "
-        "the last stage.",
+        f"± half the width of the 95 % interval over {drawn_over(report)}. * best MMLoRA, by {report.validation}. "
+        "Time: of the last stage.",
         style="dim",
     )
-    against = controls(report)
+    against = main_controls(report)
     if against:
         yield Text(f"\nDifferences of {report.metrics[0]} in points, with 95 % interval and p (Holm)", style="bold")
         yield _differences(report, against)
@@ -76,9 +77,9 @@ def _methods(report: MMLoRAReport, width: int) -> Grid:
     for row in report.methods:
         best = row.name == report.best
         name = Text(f"{row.name}{'*' if best else ''}", style="bold" if best else "")
-        chosen = [Text(row.setting, style="dim")] if wide else []
+        chosen = [Text(marked_setting(row), style="dim")] if wide else []
         if row.setting and not wide:
-            name = name + Text(f"\n  {row.setting}", style="not bold dim")
+            name = name + Text(f"\n  {marked_setting(row)}", style="not bold dim")
         numbers = [_number(metric, row.metrics.get(metric), bold=best) for metric in report.metrics]
         cost = (f"{row.cost.trainable:,}", show_seconds(row.cost.seconds))
         grid.add_row(name, *chosen, show(report.metrics[0], row.validation), *numbers, *cost)
@@ -107,9 +108,9 @@ def _half_width(report: MMLoRAReport, metric: str) -> int:
 
 
 def _differences(report: MMLoRAReport, against: Sequence[str]) -> Grid:
-    grid = _grid(("", *(f"less {name}" for name in against)), wrapped=(0,))
+    grid = _grid(("", *(f"minus {name}" for name in against)), wrapped=(0,))
     for row in report.methods:
-        if row.against:
+        if any(name in row.against for name in against):
             cells = (_difference(report.metrics[0], row, name) for name in against)
             grid.add_row(Text(row.name, style="bold" if row.name == report.best else ""), *cells)
     return grid

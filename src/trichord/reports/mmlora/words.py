@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from trichord.metrics.bootstrap import Estimate
 from trichord.reports.mmlora.record import ClassLine, MethodRow, MMLoRAReport, Paired
-from trichord.reports.numbers import show, show_p, show_signed
+from trichord.reports.numbers import counted, show, show_p, show_signed
 
 SPOKEN: Mapping[str, str] = {
     "ensemble": "the ensemble",
     "joint": "joint learning",
-    "teacher (UMT)": "joint learning with teachers (UMT)",
+    "classifier alone": "the classifier alone",
+    "linear probe on all": "the linear probe on all",
+    "joint with teachers (UMT)": "joint learning with teachers (UMT)",
 }
 UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
@@ -29,6 +31,18 @@ def spoken(name: str) -> str:
 def with_setting(row: MethodRow) -> str:
     """Name a method with what was chosen for it: "MMLoRA on video (rank 16)"."""
     return f"{row.name} ({row.setting})" if row.setting else row.name
+
+
+def marked_setting(row: MethodRow) -> str:
+    """Write what was chosen for a method, and whether it lies at an end of what was tried; "" where nothing was."""
+    return f"{row.setting} ({row.at_edge} tried)" if row.setting and row.at_edge else row.setting
+
+
+def drawn_over(report: MMLoRAReport) -> str:
+    """Say what an interval holds: "240 items of 4 sources and 5 seeds"."""
+    items = counted(report.items[report.split], "item") if report.split in report.items else "items"
+    sources = "" if report.sources is None else f" of {counted(report.sources, 'source')}"
+    return f"{items}{sources} and {counted(len(report.seeds), 'seed')}"
 
 
 def show_estimate(metric: str, found: Estimate) -> str:

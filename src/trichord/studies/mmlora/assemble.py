@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
+from trichord.data import Dataset
 from trichord.evaluation.class_results import majority
 from trichord.evaluation.class_scores import class_metrics
 from trichord.reports.mmlora.record import MethodRow, MMLoRAReport, RankPoint
-from trichord.studies.mmlora.comparing import build_rows, deciding
+from trichord.studies.mmlora.comparing import build_rows, deciding, rank_effects
 from trichord.studies.mmlora.entrants import Entrant, ensemble_entrant, trained_entrant
-from trichord.studies.mmlora.plan import ENSEMBLE, LORA_ENSEMBLE, expert_name, lora_expert_name
+from trichord.studies.mmlora.notes import write_notes
+from trichord.studies.mmlora.plan import ENSEMBLE, LORA_ENSEMBLE, OVER_LORA_EXPERTS, expert_name, lora_expert_name
 from trichord.studies.mmlora.probes import probe_entrants
+from trichord.studies.mmlora.select import PLACES
 from trichord.studies.mmlora.study import Prepared
-from trichord.studies.mmlora.trained import EXPERTS_FILE, Trained
+from trichord.studies.mmlora.trained import Trained
 from trichord.studies.mmlora.under_training import find_under_training
-
-FEW_SOURCES = 20
 
 
 def build_report(prepared: Prepared, done: Mapping[str, Trained], proven: int, device: torch.device) -> MMLoRAReport:
@@ -32,7 +34,7 @@ def build_report(prepared: Prepared, done: Mapping[str, Trained], proven: int, d
     study, dataset, labels = prepared.study, prepared.dataset, prepared.labels
     rows = build_rows(enter(prepared, done, device))
     fit, report = dataset.split(*study.fit_splits), dataset.split(study.report_split)
-    return MMLoRAReport(
+    found = MMLoRAReport(
         title=f"MMLoRA for {study.label} on {dataset.spec.name}",
         dataset=dataset.spec.name,
         fingerprint=dataset.fingerprint(),
@@ -48,17 +50,25 @@ def build_report(prepared: Prepared, done: Mapping[str, Trained], proven: int, d
             split: dataset.spec.splits[split]
             for split in (*study.fit_splits, study.selection_split, study.report_split)
         },
+        sources=count_sources(dataset, study.report_split),
         seeds=study.seeds,
         metrics=class_metrics(study.several),
         chance=majority(labels.truth[fit], labels.truth[report], study.several),
         methods=rows,
         ranks=rank_points(done, study.selection_split, study.report_split),
+        rank_effects=rank_effects(done, study.report_split),
         under_training=find_under_training(done, study.report_split),
         best=best_row(rows).name,
-        flags=(*_flags(done), *_few_sources(prepared)),
-        notes=tuple(_notes(prepared, rows, proven)),
+        flags=_flags(done),
         folders={name: trained.folders[0].path.parent.as_posix() for name, trained in done.items()},
     )
+    return replace(found, notes=tuple(write_notes(prepared, found, proven)))
+
+
+def count_sources(dataset: Dataset, split: str) -> int | None:
+    """Return from how many sources (speakers, recordings) the items of a split come; None where the data name none."""
+    sources = dataset.source
+    return None if sources is None else len({sources[item] for item in dataset.split(split).tolist()})
 
 
 def enter(prepared: Prepared, done: Mapping[str, Trained], device: torch.device) -> list[Entrant]:
@@ -74,7 +84,7 @@ def enter(prepared: Prepared, done: Mapping[str, Trained], device: torch.device)
 
 
 def _reading_order(entrant: Entrant) -> tuple[int, bool, bool]:
-    families = ("probe", "expert", "ensemble", "mmlora", "joint", "teacher")
+    families = ("probe", "expert", "ensemble", "head", "mmlora", "joint", "teacher")
     return families.index(entrant.family), "LoRA experts" in entrant.name, entrant.name.startswith("LoRA")
 
 
@@ -96,8 +106,9 @@ def rank_points(done: Mapping[str, Trained], validation: str, report: str) -> tu
 
 
 def best_row(rows: Sequence[MethodRow]) -> MethodRow:
-    """Return the row of MMLoRA that validation prefers; of equal ones the first."""
-    return max((row for row in rows if row.family == "mmlora"), key=lambda row: round(row.validation, 9))
+    """Return the row of MMLoRA that validation prefers; of equal ones the first. Over LoRA experts it is a control."""
+    entered = (row for row in rows if row.family == "mmlora" and not row.name.endswith(OVER_LORA_EXPERTS))
+    return max(entered, key=lambda row: round(row.validation, PLACES))
 
 
 def _flags(done: Mapping[str, Trained]) -> tuple[str, ...]:
@@ -110,42 +121,3 @@ def _flags(done: Mapping[str, Trained]) -> tuple[str, ...]:
                 if name not in told[flag]:
                     told[flag].append(name)
     return tuple(f"{flag} ({', '.join(names)})" for flag, names in told.items())
-
-
-def _few_sources(prepared: Prepared) -> tuple[str, ...]:
-    """Warn where the reported items come from few sources: intervals take each item for one of its own."""
-    sources, split = prepared.dataset.source, prepared.study.report_split
-    if sources is None:
-        return ()
-    number = len({sources[item] for item in prepared.dataset.split(split).tolist()})
-    if number >= FEW_SOURCES:
-        return ()
-    return (
-        f"The items of {split} come from {number} sources, and those of one source are alike: for other sources than "
-        "these the intervals are too narrow.",
-    )
-
-
-def _notes(prepared: Prepared, rows: Sequence[MethodRow], proven: int) -> list[str]:
-    study, settings = prepared.study, prepared.recipe.settings
-    tries = len(prepared.study.ranks)
-    notes = [
-        f"The folders of {proven} experts hold, to the bit, what they held before anything was learnt over them "
-        f"(SHA-256 of every file, {EXPERTS_FILE}).",
-        f"The two stages of MMLoRA have {settings.epochs} epochs each; joint learning, with teachers and without, has "
-        f"{2 * settings.epochs}. Teachers come on top: their experts had {settings.epochs} before.",
-        f"Each method of several modalities was chosen among {tries} settings by the mean over seeds on "
-        f"{study.selection_split}, ensembles among their weights, probes among penalties.",
-        "Rank, alpha, places and rates are ours: those of the paper are not known to us.",
-    ]
-    if len(prepared.recipe.encoders) == 1:
-        notes.append(
-            "With one modality there is nothing to join: no ensemble and no joint learning; MMLoRA goes on learning by "
-            "matrices over the frozen expert."
-        )
-    if study.controls and any(name not in study.sources for name in prepared.recipe.encoders):
-        notes.append(
-            "LoRA experts of encoders of ours learn by matrices over random weights: they say what is lost by adapting "
-            "where nothing was learnt before."
-        )
-    return notes

@@ -11,7 +11,7 @@ import numpy as np
 from trichord.classification.directory import without
 from trichord.evaluation.class_ensemble import Ensemble, fit_ensemble
 from trichord.evaluation.class_scores import ClassScores
-from trichord.reports.mmlora.record import Cost, Family
+from trichord.reports.mmlora.record import Cost, Edge, Family
 from trichord.studies.mmlora.trained import Trained
 
 Scores = tuple[ClassScores, ...]
@@ -22,7 +22,7 @@ class Entrant:
     """A method with its answers, before it is held against others.
 
     Args:
-        name, family, modalities, adapted, setting, tries, cost: see `MethodRow`.
+        name, family, modalities, adapted, setting, tries, at_edge, cost: see `MethodRow`.
         validation: its answers on validation, one per seed.
         reported: those on the reported split.
         without: removed modality -> answers without it, on the reported split.
@@ -40,6 +40,7 @@ class Entrant:
     cost: Cost
     without: Mapping[str, Scores] = field(default_factory=dict)
     rests_on: frozenset[str] = frozenset()
+    at_edge: Edge = ""
 
 
 def trained_entrant(trained: Trained, done: Mapping[str, Trained], splits: tuple[str, str]) -> Entrant:
@@ -65,11 +66,21 @@ def trained_entrant(trained: Trained, done: Mapping[str, Trained], splits: tuple
         cost=trained_cost(trained, [done[name] for name in method.experts.values()]),
         without={name: trained.scores(report, without(name)) for name in removed},
         rests_on=frozenset(method.experts.values()),
+        at_edge=edge(trained.chosen, len(method.settings)),
     )
+
+
+def edge(chosen: int, number: int) -> Edge:
+    """Return which end of several settings was chosen, ascending; "" for neither, or where there was one."""
+    if number < 2 or 0 < chosen < number - 1:
+        return ""
+    return "largest" if chosen else "smallest"
 
 
 def ensemble_entrant(name: str, experts: Mapping[str, Trained], splits: tuple[str, str]) -> Entrant:
     """Return the ensemble of experts, its weights chosen on validation by the mean over seeds.
+
+    Its weights have no edge that could be stepped over: all there are lie between a modality alone and another.
 
     Args:
         name: of the ensemble.

@@ -16,8 +16,12 @@ from trichord.recipes.classifier import (
 )
 from trichord.reports.mmlora.record import Family
 
-JOINT, UMT, ENSEMBLE, LORA_ENSEMBLE = "joint", "teacher (UMT)", "ensemble", "ensemble of LoRA experts"
+JOINT, UMT, ENSEMBLE, LORA_ENSEMBLE = "joint", "joint with teachers (UMT)", "ensemble", "ensemble of LoRA experts"
+HEAD, PROBE_OF_ALL = "classifier alone", "linear probe on all"
+OVER_LORA_EXPERTS = " over LoRA experts"
 ALL_WORD = "all"
+RANK, RATE, WEIGHT = "rank", "learning rate", "distillation"
+"""Kinds of settings."""
 
 
 def expert_name(modality: str) -> str:
@@ -35,7 +39,7 @@ class Setting:
     """One setting that a method may be given.
 
     Args:
-        kind: "rank", "learning rate", "distillation", or "" where there is nothing to choose.
+        kind: `RANK`, `RATE`, `WEIGHT`, or "" where there is nothing to choose.
         value: of it.
     """
 
@@ -78,16 +82,17 @@ class Method:
 
 
 def plan_methods(
-    modalities: Sequence[str], ranks: Sequence[int], rate: float, *, controls: bool = True
+    modalities: Sequence[str], ranks: Sequence[int], rate: float, second_rate: float, *, controls: bool = True
 ) -> tuple[Method, ...]:
     """Return the methods that are trained, in the order of the table; each comes after those it rests on.
 
-    Each chooses among as many settings as there are ranks.
+    Each chooses among as many settings as there are ranks; experts that learn as a whole have one.
 
     Args:
         modalities: names, in the order of the data.
         ranks: ranks to try.
         rate: learning rate about which joint learning chooses.
+        second_rate: learning rate of matrices, about which the classifier that learns alone chooses.
         controls: whether there are teachers, and experts that learnt by matrices alone.
 
     Raises:
@@ -98,7 +103,7 @@ def plan_methods(
         raise ConfigError(f"a study of MMLoRA looks at one to four modalities, got {list(names)}")
     if not ranks or min(ranks) < 1 or len(set(ranks)) != len(ranks):
         raise ConfigError(f"ranks are at least 1, each named once, one or more; got {list(ranks)}")
-    by_rank = tuple(Setting("rank", float(rank)) for rank in sorted(ranks))
+    by_rank = tuple(Setting(RANK, float(rank)) for rank in sorted(ranks))
     several, number = len(names) > 1, len(by_rank)
     experts = {name: expert_name(name) for name in names}
     lora_experts = {name: lora_expert_name(name) for name in names}
@@ -109,12 +114,15 @@ def plan_methods(
         Method(mmlora_name(at, names), "mmlora", "mmlora", names, by_rank, at, experts) for at in _placements(names)
     ]
     if several:
-        rates = tuple(Setting("learning rate", one) for one in spread(rate, RATE_STEP, number))
+        rates, second_rates = (
+            tuple(Setting(RATE, one) for one in spread(centre, RATE_STEP, number)) for centre in (rate, second_rate)
+        )
+        methods.append(Method(HEAD, "head", "head", names, second_rates, (), experts))
         methods.append(Method(JOINT, "joint", "joint", names, rates))
     if several and controls:
-        weights = tuple(Setting("distillation", one) for one in spread(DISTILLATION, DISTILLATION_STEP, number))
+        weights = tuple(Setting(WEIGHT, one) for one in spread(DISTILLATION, DISTILLATION_STEP, number))
         methods.append(Method(UMT, "teacher", "teacher", names, weights, (), experts))
-        over = f"{mmlora_name(names, names)} over LoRA experts"
+        over = f"{mmlora_name(names, names)}{OVER_LORA_EXPERTS}"
         methods.append(Method(over, "mmlora", "mmlora", names, by_rank, names, lora_experts))
     return tuple(methods)
 
@@ -143,7 +151,9 @@ def experiment(
     """
     rank = int(setting.value)
     if method.kind == "expert":
-        return recipe.expert(method.modalities[0], seed, rank or None)
+        return recipe.expert(method.modalities[0], seed, rank if setting.kind == RANK else None)
+    if method.kind == "head":
+        return recipe.head(seed, setting.value, hashes)
     if method.kind == "joint":
         return recipe.joint(seed, setting.value)
     if method.kind == "teacher":

@@ -17,6 +17,7 @@ from trichord.data.specification import RAW_WIDTHS
 from trichord.encoders import EncoderConfig
 from trichord.errors import RunError
 from trichord.files import hash_bytes, read_json, write_json
+from trichord.reports.numbers import counted
 from trichord.runs import RunOptions, identify
 from trichord.runs.prepared_data import prepared_view
 from trichord.studies.graphs.journal import is_held
@@ -93,12 +94,28 @@ def _parts(folder: Path) -> Iterable[bytes]:
                 yield hashlib.file_digest(handle, "sha256").digest()
 
 
-def remember_experts(record: Path, root: Path, folders: Iterable[Path]) -> None:
+def remember_experts(record: Path, root: Path, folders: Iterable[Path], resting: Iterable[Path] = ()) -> None:
     """Write down what the experts' folders hold, before anything rests on them; see `check_experts`.
 
+    Args:
+        record: file that it is written to.
+        root: folder of the study.
+        folders: those of the experts.
+        resting: folders of what rests on experts, begun or not.
+
     Raises:
-        RunError: one was written down before, and has changed since.
+        RunError: one was written down before, and has changed since; or something was begun over experts of which
+            nothing is written down any more, so that nobody can tell whether they changed.
     """
+    begun = (
+        [] if record.exists() else [str(one.relative_to(root)) for one in resting if ClassifierDirectory(one).exists]
+    )
+    if begun:
+        raise RunError(
+            f"{record}, which says what the experts held before anything was learnt over them, is gone, and "
+            f"{counted(len(begun), 'run')} learnt over them already ({begun[0]}, ...), so that nobody can tell whether "
+            "they changed; restore it, delete these runs to learn them again, or choose another --out"
+        )
     found = {str(Path(folder).relative_to(root)): value for folder, value in hash_folders(folders).items()}
     known = dict(read_json(record)) if record.exists() else {}
     _compare(known, found)

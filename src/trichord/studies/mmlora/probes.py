@@ -19,8 +19,8 @@ from trichord.evaluation.linear_probe import PENALTIES, LinearProbe, fit_probe
 from trichord.randomness import derive_seed
 from trichord.reports.mmlora.record import Cost
 from trichord.shapes import Bool, Float, Int
-from trichord.studies.mmlora.entrants import Entrant, Scores
-from trichord.studies.mmlora.plan import ALL_WORD
+from trichord.studies.mmlora.entrants import Entrant, Scores, edge
+from trichord.studies.mmlora.plan import PROBE_OF_ALL
 from trichord.studies.mmlora.study import Prepared
 
 CHUNK, PRETRAINED_BATCH = 4096, 64
@@ -113,7 +113,7 @@ def _entrant(prepared: Prepared, features: Mapping[str, ItemFeatures]) -> Entran
         return (_scores(prepared, fitted, features, means, split_name, items, gone),)
 
     return Entrant(
-        name=f"linear probe on {names[0] if len(names) == 1 else ALL_WORD}",
+        name=PROBE_OF_ALL if len(names) > 1 else f"linear probe on {names[0]}",
         family="probe",
         modalities=names,
         adapted=(),
@@ -123,6 +123,7 @@ def _entrant(prepared: Prepared, features: Mapping[str, ItemFeatures]) -> Entran
         reported=scores(study.report_split, report),
         cost=_cost(fitted, features, seconds),
         without={name: scores(study.report_split, report, (name,)) for name in names if len(names) > 1},
+        at_edge=edge(sorted(PENALTIES).index(fitted.penalty), len(PENALTIES)),
     )
 
 

@@ -1,8 +1,9 @@
 """The study of MMLoRA: experts of all seeds, then MMLoRA and its controls, settings chosen on validation, one table.
 
 1. Experts: an encoder with a linear classifier per modality, each trained alone; and, as a control, by matrices alone.
-2. Everything else, over the frozen experts or from the start: MMLoRA in each modality and in all, at every rank; joint
-   learning at as many learning rates; joint learning held near the experts at as many weights.
+2. Everything else, over the frozen experts or from the start: MMLoRA in each modality and in all, at every rank; the
+   classifier on top alone, which says what the matrices add, and joint learning, each at as many learning rates; joint
+   learning held near the experts at as many weights.
 3. For each method validation chooses one setting, by the mean over seeds. The ensemble of experts is computed from
    their answers, its weights chosen likewise. Nothing is chosen by the answers to the reported split.
 """
@@ -22,6 +23,7 @@ from trichord.reports.mmlora.plain import write_table
 from trichord.reports.mmlora.record import MMLoRAReport
 from trichord.runs import RunOptions
 from trichord.studies.mmlora.assemble import build_report
+from trichord.studies.mmlora.identity import check_folder, claim_folder, identify_study
 from trichord.studies.mmlora.study import MMLoRAStudy, prepare
 from trichord.studies.mmlora.trained import Trainings, default_workers
 from trichord.training.engine import Engine
@@ -44,15 +46,16 @@ def run_mmlora_study(
     Args:
         study: what is studied.
         dataset: the data.
-        out: folder of the study: experts/, runs/, experts.json, table.json, report.html.
+        out: folder of the study: study.json, experts/, runs/, experts.json, table.json, report.html.
         workers: trainings at once, each with an equal share of the cores; None decides by encoders and machine. The
             share decides the order of sums, and so the last bits of every number.
         options: choices that do not change the numbers.
 
     Raises:
         ConfigError, DataError: a setting or the data do not fit; before anything is trained.
-        RunError: a folder is busy or holds something else; some trainings failed, of which the message lists each, and
-            the others are kept; or an expert's folder changed while others rested on it.
+        RunError: a folder is busy or holds something else, or another study, before anything is trained; some trainings
+            failed, of which the message lists each, and the others are kept; or an expert's folder changed, or the
+            record of what experts held is gone, while others rested on them.
         KeyboardInterrupt: the user stopped it; what was in progress wrote a checkpoint.
     """
     begun = time.monotonic()
@@ -64,8 +67,10 @@ def run_mmlora_study(
     out = out.resolve()
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file, and a study is written to a folder; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    identity = identify_study(prepared)
+    check_folder(out, identity)
     with ClassifierDirectory(out).lock():
+        claim_folder(out, identity)
         done, proven = Trainings(prepared, out, workers, options).carry_out()
         device = Engine(
             prepared.recipe.expert(next(iter(prepared.recipe.encoders)), 0).precision, options.device

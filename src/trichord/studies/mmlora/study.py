@@ -12,9 +12,9 @@ from trichord.classification.model import Fusion
 from trichord.classification.suitability import check_classifier_data
 from trichord.data import Dataset
 from trichord.data.classes import Classes, LabelSets, read_labels
-from trichord.errors import ConfigError, nearest
+from trichord.errors import ConfigError
 from trichord.recipes.classifier import RANKS, ClassifierRecipe
-from trichord.recipes.classifier_encoders import choose_encoders
+from trichord.recipes.classifier_encoders import choose_encoders, read_modalities
 from trichord.recipes.classifier_settings import ClassifierSettings, choose_settings, own_encoder
 from trichord.studies.mmlora.plan import Method, plan_methods
 
@@ -26,7 +26,7 @@ class MMLoRAStudy:
     Args:
         label: the label column.
         several: whether items may have several classes at once.
-        modalities: names of those that are looked at; () takes all of the data.
+        modalities: those that are looked at, by name or letter; () takes all of the data.
         sources: modality -> folder or hub name of its pretrained encoder; the others get encoders of ours.
         targets: layers that get matrices, see `LowRankConfig`; None: attention query and value of a pretrained encoder,
             all layers of one of ours.
@@ -57,8 +57,6 @@ class MMLoRAStudy:
     def __post_init__(self) -> None:
         if self.num_seeds < 1:
             raise ConfigError(f"a study needs at least one seed, got {self.num_seeds}")
-        if len(set(self.modalities)) != len(self.modalities):
-            raise ConfigError(f"a study looks at each modality once, got {list(self.modalities)}")
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -101,10 +99,7 @@ def prepare(study: MMLoRAStudy, dataset: Dataset) -> Prepared:
         DataError: the label column is missing or of the other kind, a split lacks a class, or features are broken.
     """
     known = [modality.name for modality in dataset.modalities]
-    for name in study.modalities:
-        if name not in known:
-            raise ConfigError(f"{dataset.path}: there is no modality {name!r}; {nearest(name, known)}")
-    names = tuple(name for name in known if name in (study.modalities or known))
+    names = read_modalities(dataset, study.modalities or known)
     splits = (*study.fit_splits, study.selection_split, study.report_split)
     labels = read_labels(dataset, study.label, study.several, splits)
     settings = study.settings_for(dataset)
@@ -122,7 +117,7 @@ def prepare(study: MMLoRAStudy, dataset: Dataset) -> Prepared:
         selection_split=study.selection_split,
         report_split=study.report_split,
     )
-    methods = plan_methods(names, study.ranks, settings.learning_rate, controls=study.controls)
+    methods = plan_methods(names, study.ranks, settings.learning_rate, settings.second_rate, controls=study.controls)
     check_classifier_data(recipe.joint(0, settings.learning_rate), chosen.dataset)
     return Prepared(
         study=replace(study, modalities=names),

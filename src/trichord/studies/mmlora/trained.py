@@ -72,18 +72,29 @@ class Trainings:
             Name -> method, in the order of the table; and how many experts' folders were proven not to have changed.
 
         Raises:
-            RunError: some trainings failed, and the message lists them; or an expert's folder has changed.
+            RunError: some trainings failed, and the message lists them; or an expert's folder has changed, or what it
+                held before is not known any more.
         """
         first = [method for method in self.prepared.methods if method.kind == "expert"]
         rest = [method for method in self.prepared.methods if method.kind != "expert"]
         done = self._train(first, {}, "experts")
         record = self.out / EXPERTS_FILE
         folders = [run.path for trained in done.values() for runs in trained.runs for run in runs]
-        remember_experts(record, self.out, folders)
+        remember_experts(record, self.out, folders, self._resting(rest))
         done |= self._train(rest, done, "methods")
         self._probe([done[name] for name in (JOINT, UMT) if name in done], done)
         proven = check_experts(record, self.out)
         return {method.name: done[method.name] for method in self.prepared.methods}, proven
+
+    def _resting(self, methods: Sequence[Method]) -> list[Path]:
+        """Return the folders of all runs that start from experts or are held near them."""
+        return [
+            self.out / method.folder(setting, seed)
+            for method in methods
+            if method.experts
+            for setting in method.settings
+            for seed in self.prepared.study.seeds
+        ]
 
     def _train(self, methods: Sequence[Method], done: Mapping[str, Trained], description: str) -> dict[str, Trained]:
         seeds = self.prepared.study.seeds

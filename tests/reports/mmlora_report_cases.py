@@ -14,10 +14,12 @@ from trichord.reports.mmlora.answers import write_answers
 from trichord.reports.mmlora.record import (
     ClassLine,
     Cost,
+    Edge,
     Family,
     MethodRow,
     MMLoRAReport,
     Paired,
+    RankEffect,
     RankPoint,
     UnderTraining,
 )
@@ -29,24 +31,29 @@ LETTERS = {"video": "V", "audio": "A", "text": "T"}
 RANKS = (1, 4, 8, 16, 32, 64)
 HALF = 3.8
 LEVELS: dict[str, float] = {
-    "linear probe": 49.1,
+    "linear probe on all": 49.1,
     "ensemble": 52.8,
+    "classifier alone": 52.2,
     "MMLoRA on video": 54.4,
     "MMLoRA on audio": 52.1,
     "MMLoRA on text": 52.6,
     "MMLoRA on all": 53.5,
     "joint": 53.6,
-    "teacher (UMT)": 53.9,
+    "joint with teachers (UMT)": 53.9,
     "ensemble of LoRA experts": 51.7,
     "MMLoRA on all over LoRA experts": 52.9,
 }
 SETTINGS: dict[str, str] = {
     "ensemble": "logits, weights 0.5 and 0.5",
+    "classifier alone": "learning rate 0.003",
     "joint": "learning rate 0.001",
-    "teacher (UMT)": "distillation weight 0.3",
+    "joint with teachers (UMT)": "distillation weight 0.3",
     "MMLoRA on video": "rank 64",
     "MMLoRA on all": "rank 16",
 }
+EDGES: dict[str, Edge] = {"MMLoRA on video": "largest", "joint with teachers (UMT)": "smallest"}
+CONTROLS = ("ensemble", "joint")
+OWN_CONTROLS = (*CONTROLS, "classifier alone", "linear probe on all")
 
 
 def estimate(value: float, half: float = HALF) -> Estimate:
@@ -92,6 +99,7 @@ def make_row(
         adapted=adapted if family == "mmlora" else (),
         setting=SETTINGS.get(name, "rank 8" if family == "mmlora" else ""),
         tries=6 if several and family not in ("probe", "expert") else 1,
+        at_edge=EDGES.get(name, "") if several else "",
         validation=value + 1.3,
         metrics={metrics[0]: estimate(value), metrics[1]: estimate(value - 1.9)},
         against={},
@@ -111,6 +119,7 @@ def make_mmlora_report(
     differences: Mapping[tuple[str, str], Paired] | None = None,
     behind: Mapping[str, Paired] | None = None,
     levels: Mapping[str, float] | None = None,
+    effects: Mapping[str, Paired] | None = None,
     **changes: Any,
 ) -> MMLoRAReport:
     """Make a report, its answers written from its figures.
@@ -122,6 +131,7 @@ def make_mmlora_report(
         differences: (row, control) -> difference, for those that are not told from the levels.
         behind: modality -> probe less expert under joint, for those that are not level.
         levels: row -> deciding measure, beside `LEVELS`.
+        effects: placement -> chosen rank less the smallest, for those that are not level.
         changes: fields of the report that are set at last; the answers know them.
     """
     metrics = ("micro F1", "macro F1") if several else ("accuracy", "macro F1")
@@ -135,21 +145,22 @@ def make_mmlora_report(
     if len(modalities) > 1:
         left = {one: 24.0 + 7 * place for place, one in enumerate(modalities)}
         placements = [f"MMLoRA on {one}" for one in (*modalities, "all")]
-        names: list[tuple[str, Family, int]] = [("linear probe", "probe", 2_360), ("ensemble", "ensemble", 0)]
+        names: list[tuple[str, Family, int]] = [("linear probe on all", "probe", 2_360), ("ensemble", "ensemble", 0)]
+        names.append(("classifier alone", "head", 1_032))
         names += [(name, "mmlora", 7_168 if name.endswith("all") else 3_424) for name in placements]
-        names += [("joint", "joint", 86_152), ("teacher (UMT)", "teacher", 86_152)]
+        names += [("joint", "joint", 86_152), ("joint with teachers (UMT)", "teacher", 86_152)]
         names += [("ensemble of LoRA experts", "ensemble", 9_216), ("MMLoRA on all over LoRA experts", "mmlora", 7_168)]
         for name, family, trainable in names:
-            before = 5.1 if family in ("mmlora", "ensemble", "teacher") else 0.0
+            before = 5.1 if family in ("head", "mmlora", "ensemble", "teacher") else 0.0
             row = make_row(
                 name, family, modalities, known[name], **common, trainable=trainable, before=before, without=left
             )
             against = {
                 control: (differences or {}).get((name, control), paired(known[name] - known[control]))
-                for control in ("ensemble", "joint")
-                if control != name
+                for control in (OWN_CONTROLS if family == "mmlora" else CONTROLS)
+                if control != name and (name, control) != CONTROLS
             }
-            rows.append(replace(row, against={} if family == "probe" else against))
+            rows.append(replace(row, against=against))
     elif best:
         row = make_row(best, "mmlora", modalities, known[best], **common, trainable=3_424, before=5.1)
         rows.append(replace(row, tries=len(RANKS)))
@@ -166,6 +177,11 @@ def make_mmlora_report(
         for row in adapted
         for place, rank in enumerate(RANKS)
     ]
+    found_effects = [
+        RankEffect(row.name, int(row.setting.split()[1]), RANKS[0], (effects or {}).get(row.name, paired(0.6)))
+        for row in adapted
+        if row.setting != f"rank {RANKS[0]}"
+    ]
     probes = [
         UnderTraining(
             one,
@@ -175,7 +191,7 @@ def make_mmlora_report(
             found,
             found.holm < 0.05 and found.difference < 0,
         )
-        for method in ("joint", "teacher (UMT)")
+        for method in ("joint", "joint with teachers (UMT)")
         for place, one in enumerate(modalities)
         for found in [(behind or {}).get(one, paired(-0.4)) if method == "joint" else paired(0.2)]
         if len(modalities) > 1
@@ -193,11 +209,13 @@ def make_mmlora_report(
         validation="val",
         split="test",
         items={"train": 960, "val": 240, "test": 240},
+        sources=24,
         seeds=(0, 1, 2, 3, 4),
         metrics=metrics,
         chance=dict.fromkeys(metrics, 13.3) | {"macro F1": 2.9},
         methods=tuple(rows),
         ranks=tuple(points),
+        rank_effects=tuple(found_effects),
         under_training=tuple(probes),
         best=best if adapted else "",
         flags=("Validation chose the learning rate at the end of its range.",),
