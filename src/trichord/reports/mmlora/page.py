@@ -166,8 +166,8 @@ def _protocol(report: MMLoRAReport) -> list[tuple[str, str]]:
         ("Chosen", deciding),
         (
             "Reported",
-            f"split {report.split}, after everything was chosen; an item that holds none of a method's inputs counts as "
-            "wrong",
+            f"split {report.split}, after everything was chosen; an item that holds none of a method's inputs counts "
+            "as wrong",
         ),
         ("Seeds", listed([str(seed) for seed in report.seeds])),
         *([("Chance", f"{chance}, by always naming the most frequent class of what is learnt from")] if chance else []),
