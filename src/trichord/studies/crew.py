@@ -219,6 +219,7 @@ def _prepare(threads: int, leash: Leash) -> None:
     study, and a second Ctrl-C means to stop at once, without a checkpoint.
     """
     os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     torch.set_num_threads(threads)
     tqdm.set_lock(threading.RLock())  # its own are semaphores, which a killed study would leave behind
 
