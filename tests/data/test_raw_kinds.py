@@ -15,6 +15,7 @@ from trichord.data import Dataset, ModalityArrays, collate, write_dataset
 from trichord.data.arrays import ArraysImport, import_arrays
 from trichord.data.check import check_dataset
 from trichord.data.raw_storage import StoredRaw
+from trichord.data.storage import Chunk
 from trichord.errors import ConfigError, DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3)).astype(np.uint8)
@@ -75,6 +76,21 @@ def test_raw_inputs_are_read_as_they_were_written(folder: Path) -> None:
     assert [dataset.has(name).tolist() for name in ("text", "audio", "clip")] == [
         [True, False, True], [True, False, True], [False, True, True],
     ]  # fmt: skip
+
+
+def test_every_instance_says_whose_it_is(folder: Path) -> None:
+    dataset = Dataset.open(folder)
+
+    def owners(name: str, rows: int) -> list[str]:
+        stored = dataset.stored(name)
+        found = [stored.owner(Chunk(folder, start, np.zeros((1, 1), np.float32)), 0, "abc") for start in range(rows)]
+        return [owner.removeprefix("item ").strip("'") for owner in found]
+
+    assert owners("video", 3) == ["a", "b", "c"]
+    assert owners("clip", 6) == ["b", "b", "c", "c", "c", "c"]
+    assert owners("audio", 7) == ["a", "a", "a", "c", "c", "c", "c"]
+    counts = dataset.instances("text").count
+    assert owners("text", 3) == [letter for letter, count in zip("abc", counts, strict=True) for _ in range(count)]
 
 
 def test_float_recordings_are_not_scaled(folder: Path) -> None:

@@ -260,7 +260,7 @@ def test_where_a_run_was_taken_up_again_is_recorded(
     dataset, found = tiny_dataset(whole), describe_environment()
     options = RunOptions(progress=False, checkpoint_steps=1)
     with monkeypatch.context() as patch:
-        patch.setattr("trichord.runs.run.describe_environment", lambda: found | {"commit": "before"})
+        patch.setattr("trichord.runs.sitting.describe_environment", lambda: found | {"commit": "before"})
         stop_at(patch, Position(0, 1, 1))
         with pytest.raises(StoppedError):
             run_experiment(tiny_experiment(dataset), dataset, tmp_path / "run", options=options)

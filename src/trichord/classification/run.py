@@ -20,11 +20,12 @@ from trichord.classification.saving import save_classifier
 from trichord.classification.suitability import check_classifier_data, check_experts
 from trichord.config import difference
 from trichord.data import Dataset
-from trichord.dist import barrier, is_main
+from trichord.dist import is_main
 from trichord.runs.directory import DirectoryRecord
 from trichord.runs.options import RunOptions
-from trichord.runs.run import identify, record_environment
-from trichord.training.checkpoint import Checkpoint, load_checkpoint
+from trichord.runs.run import identify
+from trichord.runs.sitting import begin_sitting, telling_the_end, working_in
+from trichord.training.checkpoint import load_checkpoint
 from trichord.training.engine import Engine
 
 
@@ -64,31 +65,12 @@ def run_classifier(
     check_experts(config, dataset, experts)
     given = Given(config, dataset, labels, directory, options or RunOptions(), experts, probes)
     engine = Engine(config.precision, given.options.device)
-    if not is_main():
-        barrier()
-        _carry_out(given, engine)
-        return directory
     changes = {} if recipe is None else difference(recipe, config)
-    with directory.lock():
-        directory.begin(DirectoryRecord(config, changes, identify(dataset)))
-        barrier()
-        _carry_out(given, engine)
+    with working_in(directory, lambda: DirectoryRecord(config, changes, identify(dataset))):
+        if not directory.finished:
+            with telling_the_end(directory):
+                _train(given, engine)
     return directory
-
-
-def _carry_out(given: Given, engine: Engine) -> None:
-    directory = given.directory
-    if directory.finished:
-        return
-    try:
-        _train(given, engine)
-        barrier()
-    except BaseException as error:
-        if is_main():
-            interrupted = isinstance(error, KeyboardInterrupt)
-            state, message = ("interrupted", None) if interrupted else ("failed", str(error))
-            directory.write_status(state=state, error=message)
-        raise
 
 
 def _train(given: Given, engine: Engine) -> None:
@@ -98,7 +80,7 @@ def _train(given: Given, engine: Engine) -> None:
     built.to(engine.device)
     learner = prepare(given, built, engine.device)
     state = take_up(learner, checkpoint)
-    _begin(given, engine, checkpoint)
+    begin_sitting(directory, engine, None if checkpoint is None else checkpoint.position)
     with built.low_rank.active(*config.low_rank):
         source = learn(learner, engine, state, new=checkpoint is None)
         if is_main():
@@ -122,19 +104,6 @@ def _train(given: Given, engine: Engine) -> None:
 def _most_used(engine: Engine) -> int | None:
     """Return the most bytes that were in use on the GPU while it learnt; None on a CPU."""
     return torch.cuda.max_memory_allocated(engine.device) if engine.device.type == "cuda" else None
-
-
-def _begin(given: Given, engine: Engine, checkpoint: Checkpoint | None) -> None:
-    """Write that it runs, and forget what will be done again."""
-    directory = given.directory
-    if not is_main():
-        return
-    record_environment(directory, engine, anew=checkpoint is None)
-    if checkpoint is None:
-        directory.metrics_file.unlink(missing_ok=True)
-    else:
-        directory.forget_metrics(0, checkpoint.position.epoch, checkpoint.position.step)
-    directory.write_status(state="running", error=None)
 
 
 def _finish(given: Given, built: Built, bases: Mapping[str, str]) -> None:

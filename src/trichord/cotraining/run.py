@@ -25,7 +25,7 @@ from trichord.evaluation import evaluation_set
 from trichord.runs import Model, RunOptions, identify
 from trichord.runs.directory import DirectoryRecord
 from trichord.runs.progress import Interruption
-from trichord.runs.run import record_environment
+from trichord.runs.sitting import begin_sitting, telling_the_end, working_in
 from trichord.training.engine import Engine
 from trichord.training.loop import Position
 from trichord.training.source import BatchSource
@@ -75,32 +75,14 @@ def run_graph(
     given = _Given(config, dataset, directory, options or RunOptions(), base, watch)
     check_graph_data(config, dataset)
     engine = Engine(config.precision, given.options.device)
-    if not is_main():
-        barrier()
-        _carry_out(given, engine)
-        return directory
     changes = {} if recipe is None else difference(recipe, config)
-    with directory.lock():
-        directory.begin(DirectoryRecord(config, changes, identify(dataset)))
-        barrier()
-        _carry_out(given, engine)
+    with working_in(directory, lambda: DirectoryRecord(config, changes, identify(dataset))):
+        if directory.finished or directory.stopped:
+            replay(directory.curve(), watch, config.epochs)
+        else:
+            with telling_the_end(directory):
+                _train(given, engine)
     return directory
-
-
-def _carry_out(given: _Given, engine: Engine) -> None:
-    directory = given.directory
-    if directory.finished or directory.stopped:
-        replay(directory.curve(), given.watch, given.config.epochs)
-        return
-    try:
-        _train(given, engine)
-        barrier()
-    except BaseException as error:
-        if is_main():
-            interrupted = isinstance(error, KeyboardInterrupt)
-            state, message = ("interrupted", None) if interrupted else ("failed", str(error))
-            directory.write_status(state=state, error=message)
-        raise
 
 
 def _train(given: _Given, engine: Engine) -> None:
@@ -110,13 +92,7 @@ def _train(given: _Given, engine: Engine) -> None:
     cast = build_cast(config, dataset, given.base, engine.device, on_device)
     resumed = directory.checkpoint_file.exists()
     position, memory = restore_cast(directory.checkpoint_file, cast) if resumed else (Position(0, 0, 0), {})
-    if is_main():
-        record_environment(directory, engine, anew=not resumed)
-        if resumed:
-            directory.forget_metrics(0, position.epoch, position.step)
-        else:
-            directory.metrics_file.unlink(missing_ok=True)
-        directory.write_status(state="running", error=None)
+    begin_sitting(directory, engine, position if resumed else None)
     items = dataset.split(*config.fit_splits)
     source = BatchSource(
         dataset, items, config.modalities, config.batch_size, config.seed, 0, config.items_per_source, fewest=1

@@ -18,6 +18,7 @@ from trichord.data.storage import (
     InstanceIndex,
     ModalityFiles,
     StoredModality,
+    StoredRows,
     check_offsets,
     index_instances,
     modality_files,
@@ -52,34 +53,8 @@ class StoredRaw(StoredModality):
         )
 
 
-class StoredSamples(StoredRaw):
-    """One array of all images, frames or recordings.
-
-    Args:
-        header: its name and kind, and the rate of a waveform.
-        values: (instances or total frames, height, width, 3) uint8, or (total samples,) floating-point or int16.
-        offsets: (instances + 1,) first frame or sample of each instance and the end of the last; None for images.
-        items: (instances,) the item of each instance, or None where item i has exactly instance i.
-        index: the instances of each item.
-        file: where the values lie.
-    """
-
-    def __init__(
-        self,
-        header: ModalityHeader,
-        values: np.ndarray,
-        offsets: np.ndarray | None,
-        items: np.ndarray | None,
-        index: InstanceIndex,
-        file: Path,
-    ) -> None:
-        super().__init__(header, index, str(values.dtype))
-        self.values, self.offsets, self.items, self.file = values, offsets, items, file
-
-    @property
-    def num_steps(self) -> int:
-        """Number of images, frames or samples."""
-        return len(self.values)
+class StoredSamples(StoredRaw, StoredRows):
+    """Images (instances, height, width, 3) and frames (total frames, ...), uint8; or recordings (total samples,)."""
 
     @property
     def lengths(self) -> Int[np.ndarray, " instances"]:
@@ -91,21 +66,10 @@ class StoredSamples(StoredRaw):
         return [self._one(instance) for instance in instances.tolist()]
 
     def _one(self, instance: int) -> np.ndarray:
-        values = self._slice(instance)
+        values = self.rows_of(instance)
         if self.header.kind != "waveform":
             return np.array(values)
         return values.astype(np.float32) / (SAMPLE_SCALE if values.dtype == np.int16 else 1)
-
-    def _slice(self, instance: int) -> np.ndarray:
-        if self.offsets is None:
-            one: np.ndarray = self.values[instance]
-            return one
-        many: np.ndarray = self.values[self.offsets[instance] : self.offsets[instance + 1]]
-        return many
-
-    def instance_bytes(self, instance: int) -> bytes:
-        """Return the bits of an instance."""
-        return self._slice(instance).tobytes()
 
     def chunks(self, max_elements: int = 2**22) -> Iterator[Chunk]:
         """Yield images or frames as rows; of recordings, each as one row, so that silence is noticed."""
@@ -113,25 +77,17 @@ class StoredSamples(StoredRaw):
             assert self.offsets is not None, "check_samples demands them"
             for instance, start in enumerate(self.offsets[:-1].tolist()):
                 with np.errstate(over="ignore"):
-                    yield Chunk(self.file, start, self._slice(instance).astype(np.float32)[None])
+                    yield Chunk(self.file, start, self.rows_of(instance).astype(np.float32)[None])
             return
         step = max(1, max_elements // int(np.prod(self.values.shape[1:])))
         for start in range(0, len(self.values), step):
             part = self.values[start : start + step]
             yield Chunk(self.file, start, part.reshape(len(part), -1).astype(np.float32))
 
-    def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
-        """Return the item a row belongs to."""
-        step = chunk.start + row
-        instance = step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
-        return f"item {str(ids[instance if self.items is None else int(self.items[instance])])!r}"
-
     def content(self) -> list[np.ndarray]:
         """Return values, their shape, owners and offsets."""
-        owners = np.repeat(np.arange(len(self.index.count)), self.index.count)
-        flat = self.values.reshape(-1)  # hashed a part at a time; 65536 images at once would be too many
-        shape = np.array(self.values.shape)
-        return [flat, shape, owners, *([] if self.offsets is None else [self.offsets])]
+        values, *others = super().content()
+        return [values.reshape(-1), np.array(values.shape), *others]  # hashed in parts; 65536 images are too many
 
 
 class StoredTexts(StoredRaw):
@@ -165,8 +121,9 @@ class StoredTexts(StoredRaw):
         yield from ()
 
     def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
-        """There are no chunks, so nobody asks."""
-        raise NotImplementedError
+        """Return the item a caption belongs to, counted as rows."""
+        item = int(np.searchsorted(np.cumsum(self.index.count), chunk.start + row, side="right"))
+        return f"item {str(ids[item])!r}"
 
     def content(self) -> list[np.ndarray]:
         """Return how many captions each item has; the captions themselves are in the table."""

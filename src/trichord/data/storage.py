@@ -128,13 +128,13 @@ class StoredModality(ABC):
         return [f"{header.modality.letter} {header.kind} {header.dim}", *rate, *cut, *prepared]
 
 
-class StoredArrays(StoredModality):
-    """One array that holds the features of every instance.
+class StoredRows(StoredModality):
+    """One array of rows: an instance is one of them, or a number of consecutive ones.
 
     Args:
-        header: its name, kind and width.
-        values: (instances, dim), or (total steps, dim) for sequences.
-        offsets: (instances + 1,) first step of each sequence and the end of the last; None for pooled vectors.
+        header: its name and kind.
+        values: (rows, ...) of all instances.
+        offsets: (instances + 1,) first row of each instance and the end of the last; None where each is one row.
         items: (instances,) the item of each instance, or None where item i has exactly instance i.
         index: the instances of each item.
         file: where the values lie.
@@ -157,6 +157,34 @@ class StoredArrays(StoredModality):
         """Number of rows of the array."""
         return len(self.values)
 
+    def rows_of(self, instance: int) -> np.ndarray:
+        """Return an instance as it lies on disk: one row, or several."""
+        found: np.ndarray = (
+            self.values[instance]
+            if self.offsets is None
+            else self.values[self.offsets[instance] : self.offsets[instance + 1]]
+        )
+        return found
+
+    def instance_bytes(self, instance: int) -> bytes:
+        """Return the bits of an instance."""
+        return bytes(self.rows_of(instance).tobytes())
+
+    def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
+        """Return the item a row belongs to."""
+        step = chunk.start + row
+        instance = step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
+        return f"item {str(ids[instance if self.items is None else int(self.items[instance])])!r}"
+
+    def content(self) -> list[np.ndarray]:
+        """Return values, owners and offsets."""
+        owners = np.repeat(np.arange(len(self.index.count)), self.index.count)
+        return [self.values, owners, *([] if self.offsets is None else [self.offsets])]
+
+
+class StoredArrays(StoredRows):
+    """Features: (instances, dim), or (total steps, dim) for sequences."""
+
     def read(self, instances: Int[np.ndarray, " rows"]) -> FeatureArrays:
         """Read instances, in the order asked for, as float32."""
         assert instances.size == 0 or instances.min() >= 0, "an instance number is not negative"
@@ -171,26 +199,9 @@ class StoredArrays(StoredModality):
             padded[row, : last - first] = self.values[first:last]
         return FeatureArrays(padded, lengths)
 
-    def instance_bytes(self, instance: int) -> bytes:
-        """Return the bits of an instance."""
-        if self.offsets is None:
-            return bytes(self.values[instance].tobytes())
-        return bytes(self.values[self.offsets[instance] : self.offsets[instance + 1]].tobytes())
-
-    def owner(self, chunk: Chunk, row: int, ids: Sequence[str]) -> str:
-        """Return the item a row belongs to."""
-        step = chunk.start + row
-        instance = step if self.offsets is None else int(np.searchsorted(self.offsets, step, side="right")) - 1
-        return f"item {str(ids[instance if self.items is None else int(self.items[instance])])!r}"
-
     def chunks(self, max_elements: int = 2**22) -> Iterator[Chunk]:
         """Yield the rows of the array."""
         yield from array_chunks(self.values, self.file, max_elements)
-
-    def content(self) -> list[np.ndarray]:
-        """Return values, owners and offsets."""
-        owners = np.repeat(np.arange(len(self.index.count)), self.index.count)
-        return [self.values, owners, *([] if self.offsets is None else [self.offsets])]
 
 
 def array_chunks(values: np.ndarray, file: Path, max_elements: int) -> Iterator[Chunk]:

@@ -14,14 +14,13 @@ from trichord.adapters.lora import LowRank, own_tensors, plain_state
 from trichord.config import difference
 from trichord.curricula import frozen_hashes, set_trainable, verify_frozen
 from trichord.data import Dataset
-from trichord.dist import barrier, is_main, world_size
+from trichord.dist import is_main
 from trichord.encoders import JointEncoder
-from trichord.files import hash_tensors, read_json, write_json
+from trichord.files import hash_tensors
 from trichord.objectives import Objective
 from trichord.randomness import derive_seed
 from trichord.runs.adapted import attach_adapters, check_adapters, measure, save_adapters, validate
-from trichord.runs.directory import DatasetIdentity, Directory, RunDirectory, RunRecord
-from trichord.runs.environment import describe_environment
+from trichord.runs.directory import DatasetIdentity, RunDirectory, RunRecord
 from trichord.runs.experiment import ExperimentConfig
 from trichord.runs.initial import check_initial, start_from
 from trichord.runs.model import Model
@@ -29,6 +28,7 @@ from trichord.runs.options import RunOptions
 from trichord.runs.preprocessing import preprocessing_of
 from trichord.runs.progress import Interruption
 from trichord.runs.recorder import Recorder, Validate
+from trichord.runs.sitting import begin_sitting, telling_the_end, working_in
 from trichord.runs.statistics import fit_statistics, take_words
 from trichord.runs.suitability import check_data
 from trichord.runs.trunks import stage_data
@@ -90,28 +90,10 @@ def run_experiment(
     check_adapters(config)
     directory = RunDirectory(out)
     changes = {} if recipe is None else difference(recipe, config)
-    identity = identify(dataset)
     engine = Engine(config.precision, options.device)
-    if not is_main():
-        barrier()
-        _carry_out(config, dataset, directory, options, engine, initial)
-        return directory
-    with directory.lock():
-        directory.begin(RunRecord(config, changes, identity))
-        barrier()
+    with working_in(directory, lambda: RunRecord(config, changes, identify(dataset))):
         _carry_out(config, dataset, directory, options, engine, initial)
     return directory
-
-
-def record_environment(directory: Directory[Any], engine: Engine, *, anew: bool) -> None:
-    """Write what the run runs on; a run taken up elsewhere keeps what was there before under "earlier"."""
-    used = {"precision": engine.precision, "device": str(engine.device), "processes": world_size()}
-    found = describe_environment() | used
-    there = {} if anew or not directory.environment_file.exists() else read_json(directory.environment_file)
-    earlier = there.pop("earlier", [])
-    if there and there != found:
-        earlier = [*earlier, there]
-    write_json(directory.environment_file, found | ({"earlier": earlier} if earlier else {}))
 
 
 def identify(dataset: Dataset) -> DatasetIdentity:
@@ -136,28 +118,13 @@ def _carry_out(
     low_rank, start = attach_adapters(model, config)
     model.to(engine.device)
     run = Run(config, dataset, directory, options, engine, model, Interruption(), low_rank, start, initial)
-    if is_main():
-        record_environment(directory, engine, anew=checkpoint is None)
-        if checkpoint is None:
-            directory.write_status(state="running", stages=[], error=None)
-            directory.metrics_file.unlink(missing_ok=True)
-        else:
-            position = checkpoint.position
-            directory.forget_metrics(position.stage, position.epoch, position.step)
-            directory.write_status(state="running", error=None)
-    try:
-        with run.interruption.listening():
-            for number in range(0 if checkpoint is None else checkpoint.position.stage, len(config.stages)):
-                resumed = checkpoint if checkpoint is not None and checkpoint.position.stage == number else None
-                run_stage(run, number, resumed)
-            if is_main():
-                finish(run)
-        barrier()
-    except BaseException as error:
+    begin_sitting(directory, engine, None if checkpoint is None else checkpoint.position, stages=[])
+    with telling_the_end(directory), run.interruption.listening():
+        for number in range(0 if checkpoint is None else checkpoint.position.stage, len(config.stages)):
+            resumed = checkpoint if checkpoint is not None and checkpoint.position.stage == number else None
+            run_stage(run, number, resumed)
         if is_main():
-            stopped = isinstance(error, KeyboardInterrupt)
-            directory.write_status(state="interrupted" if stopped else "failed", error=None if stopped else str(error))
-        raise
+            finish(run)
 
 
 def build_model(config: ExperimentConfig, dataset: Dataset | None) -> JointEncoder:

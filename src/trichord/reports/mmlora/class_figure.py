@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from trichord.evaluation.class_results import ClassLine
 from trichord.reports.mmlora.look import LOOKS, label_width, name_lines, write_key
-from trichord.reports.mmlora.record import ClassLine, MMLoRAReport
+from trichord.reports.mmlora.record import MMLoRAReport
 from trichord.reports.mmlora.standing import leading_rows
 from trichord.reports.mmlora.words import class_measure, class_value
 from trichord.reports.plot_style import INK, PAPER, RULE, Margins, name_panel, panels, to_svg

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trichord.evaluation.class_results import ClassLine
 from trichord.metrics.bootstrap import Estimate
 
 Family = Literal["probe", "expert", "ensemble", "head", "mmlora", "joint", "teacher"]
@@ -29,17 +30,6 @@ class Paired:
     high: float
     p_value: float
     holm: float
-
-
-@dataclass(frozen=True)
-class ClassLine:
-    """One class under one method, over seeds: how many items have it on the reported split, and percentages."""
-
-    name: str
-    items: int
-    precision: float
-    recall: float
-    f1: float
 
 
 @dataclass(frozen=True)

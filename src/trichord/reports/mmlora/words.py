@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trichord.evaluation.class_results import ClassLine
 from trichord.metrics.bootstrap import Estimate
-from trichord.reports.mmlora.record import ClassLine, MethodRow, MMLoRAReport, Paired
+from trichord.reports.mmlora.record import MethodRow, MMLoRAReport, Paired
 from trichord.reports.numbers import counted, show, show_p, show_signed
 
 SPOKEN: Mapping[str, str] = {

@@ -9,7 +9,7 @@ import numpy as np
 from trichord.evaluation.class_results import class_lines, compare_classes, confusion, estimate_classes
 from trichord.evaluation.class_scores import class_metrics, value
 from trichord.metrics.bootstrap import Comparison, Estimate, holm
-from trichord.reports.mmlora.record import ClassLine, MethodRow, Paired, RankEffect
+from trichord.reports.mmlora.record import MethodRow, Paired, RankEffect
 from trichord.studies.mmlora.entrants import Entrant, Scores
 from trichord.studies.mmlora.plan import ENSEMBLE, HEAD, JOINT, PROBE_OF_ALL
 from trichord.studies.mmlora.trained import Trained
@@ -106,9 +106,6 @@ def _row(entrant: Entrant, against: Mapping[str, Paired]) -> MethodRow:
         against=against,
         without={name: deciding(scores) for name, scores in entrant.without.items()},
         cost=entrant.cost,
-        classes=tuple(
-            ClassLine(line.name, line.items, line.precision, line.recall, line.f1)
-            for line in class_lines(entrant.reported)
-        ),
+        classes=class_lines(entrant.reported),
         confusion=tuple(tuple(float(share) for share in row) for row in shares),
     )
