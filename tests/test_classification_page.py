@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,17 @@ REAL = Path(os.environ.get("TRICHORD_REAL_DATA", Path(__file__).parents[2] / "sh
 BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
+SHORTER = {"study": "--workers 1 --epochs 1 --ranks 1 --no-controls", "train": "--set.learning.epochs 1"}
+
+
 def run_block(beginning: str) -> None:
-    """Run, in the folder one is in, the commands of the block that begins so."""
+    """Run, in the folder one is in, the commands of the block that begins so, with what shortens them."""
     (block,) = (block for block in BLOCKS if block.startswith(beginning))
     for command in block.replace("\\\n", " ").splitlines():
         words = shlex.split(command)
         assert words[0] == "trichord"
-        main(words[1:])
+        more = [SHORTER[word] for word in words[1:3] if word in SHORTER]
+        main(words[1:] + " ".join(more).split())
 
 
 def row(table: str, name: str) -> list[str]:
@@ -75,6 +80,28 @@ def test_real_features_are_imported_as_shown(
     if name == "ravdess":
         actors = {split: len({dataset.source[item] for item in dataset.split(split)}) for split in dataset.spec.splits}
         assert actors == {"train": 18, "val": 2, "test": 4}
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_the_study_one_classifier_and_its_adapter_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (REAL / "ravdess/ravdess.npz").is_file():
+        pytest.skip(f"ravdess is not at {REAL}")
+    (tmp_path / "ravdess.npz").symlink_to(REAL / "ravdess/ravdess.npz")
+    monkeypatch.chdir(tmp_path)
+    run_block("trichord import arrays --out ravdess ")
+    run_block("trichord study mmlora")
+    assert {path.name for path in Path("mmlora").iterdir() if path.name[0] != "."} == {
+        "study.json", "experts.json", "experts", "runs", "table.json", "report.html",
+    }  # fmt: skip
+    run_block("trichord classify train")
+    assert len(Path("answers.csv").read_text(encoding="utf-8").splitlines()) == 241
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(snippet, found)
+    learnt = [value for name, value in found["adapted"].named_parameters() if "lora_B" in name]
+    assert learnt
+    assert all(bool(value.any()) for value in learnt), "PEFT took the matrices that were learnt"
 
 
 def test_planted_corpora_are_written_as_shown(
