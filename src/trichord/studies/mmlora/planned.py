@@ -23,6 +23,8 @@ from trichord.runs.prepared_data import prepared_view
 from trichord.studies.graphs.journal import is_held
 
 PATIENCE = 5.0
+PART = 2**20
+"""Bytes that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,12 @@ def _parts(folder: Path) -> Iterable[bytes]:
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder)
         if file.is_file() and not any(part.startswith(".") for part in inside.parts):
+            digest = hashlib.sha256()
             with open(file, "rb") as handle:
-                yield str(inside).encode()
-                yield hashlib.file_digest(handle, "sha256").digest()
+                while part := handle.read(PART):
+                    digest.update(part)
+            yield str(inside).encode()
+            yield digest.digest()
 
 
 def remember_experts(record: Path, root: Path, folders: Iterable[Path], resting: Iterable[Path] = ()) -> None:
